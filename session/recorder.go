@@ -1,0 +1,50 @@
+package session
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Info is what is known of a session when it begins.
+type Info struct {
+	ID          string         // 8 hexadecimal digits, unique on a node for all that matters
+	Start       time.Time      // with a monotonic reading: events are measured from it
+	Verb        string         // "exec" or "attach", from the request's path; "" if it is neither
+	Target      netip.AddrPort // the runtime's streaming server
+	Protocol    string         // "spdy", "websocket", or "" if it is neither
+	Subprotocol string         // as the server chose it, such as "v4.channel.k8s.io"
+}
+
+// A Recorder keeps the events of one session. Its methods may be called by the
+// goroutines of both directions at once.
+type Recorder interface {
+	// Record takes one event. It keeps no reference to e.Data.
+	Record(e Event) error
+
+	// Commit returns when everything that was recorded is kept as durably as
+	// the operator asked for. It is called before the bytes that the events
+	// were decoded from are forwarded.
+	Commit() error
+
+	// Close finishes the recording. It is called once, after the last event.
+	Close(end End) error
+}
+
+// An End says how a session ended.
+type End struct {
+	At     time.Duration // since Info.Start
+	Reason EndReason
+	Detail string // one sentence, if there is more to say
+}
+
+// An EndReason is one of a few words that summaries, logs and metrics share.
+type EndReason string
+
+// The ways a session can end.
+const (
+	EndCompleted   EndReason = "completed"     // the runtime reported the outcome and closed
+	EndClient      EndReason = "client-closed" // the client went away first
+	EndTarget      EndReason = "target-closed" // the runtime went away without an outcome
+	EndByUs        EndReason = "ended"         // exectape ended it, and told the client why
+	EndInterrupted EndReason = "interrupted"   // exectape itself went away; found at its next start
+)
