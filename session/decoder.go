@@ -1,7 +1,9 @@
 package session
 
-import "errors"
+import (
+	"errors"
 	"fmt"
+)
 
 // A Decoder understands the bytes of one session, both directions of it. It
 // has no clock, does no I/O and is not safe for concurrent use: [Conn] guards
