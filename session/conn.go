@@ -1,0 +1,177 @@
+package session
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+// A Duplex is a connection of which one direction can end before the other,
+// such as *net.TCPConn.
+type Duplex interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// Conn is the recording connection: a session's connection to its target, of
+// which everything that is read (what the runtime sends) and written (what the
+// client sends) is first decoded and recorded, and then handed on unchanged.
+//
+// Read is for one goroutine and Write for another. Conn starts none itself.
+// Its owner closes it, and the Recorder after it.
+type Conn struct {
+	Duplex // the target
+
+	rec   Recorder
+	start time.Time
+	feed  func(Event) // emit, bound once
+
+	mu     sync.Mutex // guards all below: the two directions share the decoder
+	dec    Decoder
+	now    time.Duration   // when the bytes being decoded passed
+	broken [2]*Undecodable // by direction: kept raw from there on
+	exit   *Exit           // the last Status
+	recErr error           // the first that the recorder answered
+	first  EndReason       // who went away first
+	ending *ending         // set by End
+}
+
+// NewConn returns the recording connection to target of the session that info
+// describes.
+func NewConn(target Duplex, info Info, dec Decoder, rec Recorder) *Conn {
+	c := &Conn{Duplex: target, rec: rec, start: info.Start, dec: dec}
+	c.feed = c.emit
+	return c
+}
+
+// Write records what the client sends and passes it on to the target.
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.observe(FromClient, p) {
+		return len(p), nil // the session is over: what still comes has no reader
+	}
+	return c.Duplex.Write(p)
+}
+
+// CloseWrite passes on that the client has nothing more to say.
+func (c *Conn) CloseWrite() error {
+	c.gone(EndClient)
+	return c.Duplex.CloseWrite()
+}
+
+// Read records what the target sends before it returns it. In a session that
+// was ended by [Conn.End] it returns the farewell and io.EOF.
+func (c *Conn) Read(p []byte) (int, error) {
+	for {
+		room, words, over := c.leave(len(p))
+		if over {
+			if len(words) == 0 {
+				return 0, io.EOF
+			}
+			return c.say(p, words), nil
+		}
+		n, err := c.Duplex.Read(p[:room])
+		if n > 0 {
+			c.observe(FromServer, p[:n])
+			return n, nil // an error comes again
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) && c.waiting() {
+			continue
+		}
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			c.gone(EndTarget)
+		}
+		return n, err
+	}
+}
+
+// observe decodes and records p, and reports whether the session is over.
+func (c *Conn) observe(from Direction, p []byte) (over bool) {
+	c.mu.Lock()
+	c.now = time.Since(c.start)
+	over = c.ending != nil && c.ending.said
+	if !over {
+		c.decode(from, p)
+	}
+	c.mu.Unlock()
+	if err := c.rec.Commit(); err != nil {
+		c.mu.Lock()
+		c.note(err)
+		c.mu.Unlock()
+	}
+	return over
+}
+
+// decode feeds the decoder, or keeps raw what it can't be fed.
+func (c *Conn) decode(from Direction, p []byte) {
+	if c.broken[from] == nil {
+		err := c.dec.Feed(from, p, c.feed)
+		if !errors.As(err, &c.broken[from]) {
+			return
+		}
+		p = c.broken[from].Rest
+		c.broken[from].Rest = nil
+	}
+	c.emit(Event{Kind: Raw, From: from, Data: p})
+}
+
+// emit hands one event of the decoder to the recorder.
+func (c *Conn) emit(e Event) {
+	e.At = c.now
+	if e.Kind == Status {
+		c.exit = e.Exit
+	}
+	c.note(c.rec.Record(e))
+}
+
+// note keeps the first error of the recorder. The session goes on: what can't
+// be recorded is a gap, which the recorder counts.
+func (c *Conn) note(err error) {
+	if c.recErr == nil {
+		c.recErr = err
+	}
+}
+
+// gone notes which side went away first.
+func (c *Conn) gone(who EndReason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.first == "" {
+		c.first = who
+	}
+}
+
+// A Report is what a Conn knows of its session once nothing passes any more.
+type Report struct {
+	End         End
+	Exit        *Exit          // nil: the runtime reported none
+	Undecodable []*Undecodable // the directions that were kept raw, and why
+	RecordError error          // the first error of the Recorder
+}
+
+// Report says how the session went. It is called when both directions have
+// ended.
+func (c *Conn) Report() Report {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := Report{End: End{At: time.Since(c.start), Reason: c.first}, Exit: c.exit, RecordError: c.recErr}
+	switch {
+	case c.ending != nil:
+		r.End.Reason, r.End.Detail = EndByUs, c.ending.sentence
+		if c.ending.unsaid {
+			r.End.Detail += " (the client could not be told)"
+		}
+	case c.exit != nil:
+		r.End.Reason, r.End.Detail = EndCompleted, c.exit.Message
+	case c.first == "":
+		r.End.Reason = EndTarget
+	}
+	for _, u := range c.broken {
+		if u != nil {
+			r.Undecodable = append(r.Undecodable, u)
+		}
+	}
+	return r
+}

@@ -1,0 +1,72 @@
+package session
+
+import "time"
+
+// ending is a session that exectape ends: it waits for a place to say so.
+type ending struct {
+	sentence string
+	words    []byte    // what is left to say of the farewell
+	said     bool      // the farewell was handed to Read, or given up
+	unsaid   bool      // it was given up
+	giveUp   time.Time // no frame's boundary is waited for beyond this
+}
+
+// boundaryWait is how long an ending session waits for the frame that is being
+// sent to be complete. A farewell inside a frame would be taken for its data.
+const boundaryWait = time.Second
+
+// End ends the session: at the next boundary between the target's frames Read
+// returns a farewell that tells the client why, so that no script takes the cut
+// for success, and then io.EOF. What the client still sends is dropped. End
+// returns at once; the connections are closed by their owner.
+func (c *Conn) End(sentence string) {
+	c.mu.Lock()
+	if c.ending == nil {
+		c.ending = &ending{sentence: sentence, giveUp: time.Now().Add(boundaryWait)}
+	}
+	c.mu.Unlock()
+	// Wakes a Read that waits for a target with nothing to say.
+	_ = c.SetReadDeadline(time.Now())
+}
+
+// leave tells Read what to do in a session that is ending: read at most room
+// bytes, or say words, or (over, and no words) return io.EOF.
+func (c *Conn) leave(size int) (room int, words []byte, over bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.ending
+	if e == nil {
+		return size, nil, false
+	}
+	if e.said {
+		return 0, e.words, true
+	}
+	pending := c.dec.Pending(FromServer)
+	raw := c.broken[FromServer] != nil
+	if pending > 0 && !raw && time.Now().Before(e.giveUp) {
+		_ = c.SetReadDeadline(e.giveUp)
+		return min(size, pending), nil, false
+	}
+	e.said = true
+	if pending == 0 && !raw {
+		e.words = c.dec.Farewell(e.sentence)
+	}
+	e.unsaid = len(e.words) == 0
+	return 0, e.words, true
+}
+
+// say moves words into p.
+func (c *Conn) say(p, words []byte) int {
+	n := copy(p, words)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ending.words = words[n:]
+	return n
+}
+
+// waiting reports whether a read that timed out was woken by End.
+func (c *Conn) waiting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ending != nil
+}

@@ -1,0 +1,154 @@
+package spdy
+
+import (
+	"fmt"
+
+	"exectape/session"
+)
+
+// Decoder decodes both directions of one session. It implements
+// [session.Decoder].
+type Decoder struct {
+	readers [2]reader // by session.Direction
+	streams map[uint32]*stream
+	nextID  uint32 // the lowest id that the server would accept next
+	errorID uint32 // of the first error stream, or 0
+	outcome session.Outcome
+
+	// During a Feed only.
+	from session.Direction
+	emit func(session.Event)
+}
+
+// stream is one that the client opened and the server accepted. It is never
+// forgotten and never changes its type: what the server still sends on an id
+// that was reset, finished or opened again belongs to its first type.
+type stream struct {
+	is    session.Stream
+	sizes session.Sizes // of a resize stream
+}
+
+// maxStreams bounds the streams of one session. kubectl opens 4.
+const maxStreams = 256
+
+// New returns a decoder of the session whose server chose subprotocol, such as
+// "v4.channel.k8s.io"; "" is the oldest.
+func New(subprotocol string) *Decoder {
+	plain := map[string]bool{"": true, "channel.k8s.io": true, "v2.channel.k8s.io": true, "v3.channel.k8s.io": true}
+	return &Decoder{
+		streams: make(map[uint32]*stream),
+		nextID:  1,
+		outcome: session.Outcome{Plain: plain[subprotocol]},
+	}
+}
+
+// Feed implements [session.Decoder].
+func (d *Decoder) Feed(from session.Direction, p []byte, emit func(session.Event)) error {
+	d.from, d.emit = from, emit
+	r := &d.readers[from]
+	n, err := r.feed(p, d)
+	d.emit = nil
+	if err != nil {
+		return &session.Undecodable{From: from, Offset: r.offset, Rest: append(r.rest(), p[n:]...), Err: fmt.Errorf("spdy: %w", err)}
+	}
+	return nil
+}
+
+// Pending implements [session.Decoder].
+func (d *Decoder) Pending(from session.Direction) int { return d.readers[from].pending() }
+
+// Farewell implements [session.Decoder]: a data frame on the error stream, and
+// the stream's end. Before the client has opened one there is none.
+func (d *Decoder) Farewell(sentence string) []byte {
+	if d.errorID == 0 {
+		return nil
+	}
+	document := d.outcome.Failure(sentence)
+	return append(dataHeader(d.errorID, flagFin, len(document)), document...)
+}
+
+// controlFrame implements [frames].
+func (d *Decoder) controlFrame(h header, streamType string) error {
+	if h.frameType() != synStream || d.from != session.FromClient || !d.accept(h.word(0)) {
+		return nil
+	}
+	is, ok := session.ParseStream(streamType)
+	if !ok {
+		return nil
+	}
+	if len(d.streams) == maxStreams {
+		return fmt.Errorf("more than %d streams", maxStreams)
+	}
+	d.streams[h.word(0)] = &stream{is: is}
+	if is == session.ErrorStream && d.errorID == 0 {
+		d.errorID = h.word(0)
+	}
+	d.emit(session.Event{Kind: session.Opened, Stream: is})
+	return nil
+}
+
+// accept is the server's check of a new stream's id
+// (spdystream/connection.go, validateStreamId): control frames' ids are not
+// masked, parity does not matter, and each must be at least the last plus 2.
+func (d *Decoder) accept(id uint32) bool {
+	if id > 1<<31-1 || id < d.nextID {
+		return false
+	}
+	d.nextID = id + 2
+	return true
+}
+
+// dataFrame implements [frames].
+func (d *Decoder) dataFrame(h header) {
+	if d.from == session.FromServer && !d.known(h) {
+		d.emit(session.Event{Kind: session.Raw, From: d.from, Data: h[:headerSize]})
+	}
+}
+
+// known reports whether what the server sends on h's stream has a meaning.
+func (d *Decoder) known(h header) bool {
+	s := d.streams[h.streamID()]
+	return s != nil && (s.is == session.Stdout || s.is == session.Stderr || s.is == session.ErrorStream)
+}
+
+// payload implements [frames].
+func (d *Decoder) payload(h header, p []byte) {
+	s := d.streams[h.streamID()]
+	if d.from == session.FromClient {
+		d.typed(s, p)
+		return
+	}
+	switch {
+	case !d.known(h):
+		d.emit(session.Event{Kind: session.Raw, From: d.from, Data: p})
+	case s.is == session.ErrorStream:
+		d.status(p)
+	default:
+		d.emit(session.Event{Kind: session.Output, Stream: s.is, Data: p})
+	}
+}
+
+// typed is what the client sent on s, which is nil for a stream that it never
+// opened.
+func (d *Decoder) typed(s *stream, p []byte) {
+	switch {
+	case s == nil:
+	case s.is == session.Stdin:
+		d.emit(session.Event{Kind: session.Input, Stream: s.is, Data: p})
+	case s.is == session.ResizeStream:
+		s.sizes.Feed(p, func(size session.Size) {
+			d.emit(session.Event{Kind: session.Resize, Size: size})
+		})
+	}
+}
+
+// status is what the server sent on the error stream.
+func (d *Decoder) status(p []byte) {
+	exit, ok := d.outcome.Feed(p)
+	if exit != nil {
+		d.emit(session.Event{Kind: session.Status, Exit: exit})
+	}
+	if !ok {
+		d.emit(session.Event{Kind: session.Raw, From: d.from, Data: p})
+	}
+}
