@@ -1,0 +1,39 @@
+# "make" alone prints what there is: the text behind each ##.
+
+.PHONY: help build test demo fuzz fmt lint clean
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+build: ## bin/exectape, a static binary
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/exectape
+
+# As root the tests may make network namespaces, set rules and start containerd.
+ROOT := $(shell [ "$$(id -u)" = 0 ] && echo EXECTAPE_TEST_ROOT=1)
+
+test: ## install what is missing, then run all tests, as root also those that need it
+	@e2e/install.sh
+	$(ROOT) go test -race ./...
+	$(ROOT) go -C e2e test -race -count=1 ./...
+
+demo: ## install what is missing, then record real sessions and show the casts
+	@e2e/install.sh
+	@go -C e2e run ./demo
+
+fuzz: ## run each fuzz target for five seconds
+	@grep -rEo --include='*_test.go' --exclude-dir=e2e '^func Fuzz\w+' . | while IFS=': ' read -r file _ target; do \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 5s "$${file%/*}" || exit; done
+
+# The linters have a module of their own, which is none of the product's.
+LINTER := go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
+
+fmt: ## format the code and group its imports
+	$(LINTER) fmt
+	cd e2e && $(LINTER) fmt
+
+lint: ## find mistakes that the compiler doesn't
+	$(LINTER) run
+	cd e2e && $(LINTER) run
+
+clean: ## remove what build made
+	rm -rf bin
