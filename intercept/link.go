@@ -1,0 +1,58 @@
+package intercept
+
+import (
+	"net"
+	"net/netip"
+	"sync"
+
+	"exectape/session"
+)
+
+// link is an accepted connection and what it is connected to. Its goroutine
+// uses the fields as it sets them; mu is for Shutdown, which looks in from
+// outside.
+type link struct {
+	client *net.TCPConn
+	target *net.TCPConn
+	to     netip.AddrPort
+
+	mu   sync.Mutex // guards target and conn against close and end
+	conn *session.Conn
+}
+
+func (l *link) connect(target *net.TCPConn, to netip.AddrPort) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.target, l.to = target, to
+}
+
+// begin makes it a session.
+func (l *link) begin(conn *session.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.conn = conn
+}
+
+// end ends the session with a farewell, or just closes what is none yet. It
+// reports whether there was a session.
+func (l *link) end(sentence string) bool {
+	l.mu.Lock()
+	conn := l.conn
+	l.mu.Unlock()
+	if conn == nil {
+		l.close()
+		return false
+	}
+	conn.End(sentence)
+	return true
+}
+
+// close closes both connections. It may be called more than once.
+func (l *link) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_ = l.client.Close()
+	if l.target != nil {
+		_ = l.target.Close()
+	}
+}

@@ -1,0 +1,122 @@
+package intercept
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"exectape/session"
+)
+
+// wire is one side of an HTTP/1 connection. It is parsed by net/http itself,
+// which is what the streaming servers parse with, so that both see the same
+// requests; what the parser has consumed is forwarded byte for byte as it came.
+//
+// One goroutine uses it.
+type wire struct {
+	session.Duplex
+	br      *bufio.Reader // reads through wire.Read
+	taken   []byte        // read from the connection and not yet forwarded
+	inHead  bool          // a head is being read: taken is bounded
+	readErr error         // the connection's last, which the parser may hide
+}
+
+// maxHead is net/http's own limit for a server: DefaultMaxHeaderBytes and what
+// it adds for its buffer (initialReadLimitSize in server.go).
+const maxHead = http.DefaultMaxHeaderBytes + 4096
+
+var errHeadTooLarge = fmt.Errorf("an HTTP head of more than %d bytes", maxHead)
+
+func newWire(conn session.Duplex) *wire {
+	w := &wire{Duplex: conn}
+	w.br = bufio.NewReader(w)
+	return w
+}
+
+// Read is the parser's: it keeps what it reads.
+func (w *wire) Read(p []byte) (int, error) {
+	if w.inHead && len(w.taken) > maxHead {
+		w.readErr = errHeadTooLarge
+		return 0, w.readErr
+	}
+	n, err := w.Duplex.Read(p)
+	w.taken = append(w.taken, p[:n]...)
+	w.readErr = err
+	return n, err
+}
+
+// forward sends what the parser has consumed to the other side.
+func (w *wire) forward(to io.Writer) error {
+	n := len(w.taken) - w.br.Buffered()
+	if n == 0 {
+		return nil
+	}
+	_, err := to.Write(w.taken[:n])
+	w.taken = w.taken[:copy(w.taken, w.taken[n:])]
+	if cap(w.taken) > 64<<10 && len(w.taken) == 0 {
+		w.taken = nil // a large head's
+	}
+	return err
+}
+
+// rest returns what was read and not consumed, and lets go of the buffers.
+func (w *wire) rest() []byte {
+	rest := w.taken[len(w.taken)-w.br.Buffered():]
+	w.br, w.taken = nil, nil
+	return rest
+}
+
+// request reads one request's head. Its body, if it has one, is read from the
+// same wire.
+func (w *wire) request(afterPost bool) (*http.Request, error) {
+	w.inHead = true
+	defer func() { w.inHead = false }()
+	if afterPost {
+		w.skipStrayNewlines()
+	}
+	req, err := http.ReadRequest(w.br)
+	if err != nil && w.readErr != nil {
+		// textproto takes a line that an error cut off for a whole one.
+		return nil, w.readErr
+	}
+	return req, err
+}
+
+// skipStrayNewlines does what net/http does before a request that follows a
+// POST (server.go, numLeadingCRorLF): up to four CR and LF are ignored.
+func (w *wire) skipStrayNewlines() {
+	p, _ := w.br.Peek(4) // an error comes again when the request is read
+	for _, c := range p {
+		if c != '\r' && c != '\n' {
+			return
+		}
+		_, _ = w.br.Discard(1)
+	}
+}
+
+// response reads one response's head; req is what it answers, or nil.
+func (w *wire) response(req *http.Request) (*http.Response, error) {
+	w.inHead = true
+	defer func() { w.inHead = false }()
+	return http.ReadResponse(w.br, req)
+}
+
+// body forwards what is left of a message whose head was read, as it comes,
+// framing and trailers included.
+func (w *wire) body(body io.Reader, to io.Writer) error {
+	var part [4096]byte
+	for {
+		_, readErr := body.Read(part[:])
+		if err := w.forward(to); err != nil {
+			return err
+		}
+		switch {
+		case errors.Is(readErr, io.EOF):
+			return nil
+		case readErr != nil:
+			return readErr
+		}
+	}
+}

@@ -1,0 +1,243 @@
+package intercept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"exectape/session"
+
+	"go.uber.org/zap"
+)
+
+// A Server intercepts connections to its Targets. Its fields are set before
+// the first Serve and not changed after it.
+type Server struct {
+	Targets   []netip.AddrPort
+	Mark      uint32              // SO_MARK of our own dials; 0 for none
+	Protocols map[string]Protocol // by the Upgrade header of a 101, in lower case
+
+	// Open begins the recording of a session, before its 101 is forwarded.
+	Open func(session.Info) (session.Recorder, error)
+
+	HeadTimeout   time.Duration // for one HTTP head, of either side
+	HalfCloseIdle time.Duration // for a direction whose opposite has ended
+	Log           *zap.Logger
+
+	mu        sync.Mutex // guards what follows
+	listeners []net.Listener
+	links     map[*link]struct{}
+	stopping  bool
+
+	served sync.WaitGroup // one for each link
+}
+
+// A Protocol is what a connection can be upgraded to.
+type Protocol struct {
+	Name              string // as in session.Info
+	SubprotocolHeader string // where a 101 says which it chose
+	NewDecoder        func(subprotocol string) session.Decoder
+}
+
+// Serve accepts redirected connections from ln until ln is closed or Shutdown
+// is called, which is no error.
+func (s *Server) Serve(ln *net.TCPListener) error {
+	return s.accept(ln, s.redirected)
+}
+
+// accept serves each connection in a goroutine of its own, which Shutdown
+// waits for.
+func (s *Server) accept(ln *net.TCPListener, serve func(*link)) error {
+	if !s.listen(ln) {
+		return nil
+	}
+	s.Log.Info("listening", zap.Stringer("addr", ln.Addr()))
+	for {
+		conn, err := ln.AcceptTCP()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		case err != nil && isTemporary(err):
+			s.Log.Error("accept", zap.Error(err))
+			time.Sleep(acceptPause)
+			continue
+		case err != nil:
+			return fmt.Errorf("accept on %v: %w", ln.Addr(), err)
+		}
+		l := &link{client: conn}
+		if !s.add(l) {
+			l.close()
+			continue
+		}
+		go func() {
+			defer s.remove(l)
+			defer l.close()
+			serve(l)
+		}()
+	}
+}
+
+// acceptPause is how long to wait when the process is out of descriptors.
+const acceptPause = 50 * time.Millisecond
+
+func isTemporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return errors.As(err, &t) && t.Temporary()
+}
+
+// redirected serves a connection that came through a REDIRECT rule.
+func (s *Server) redirected(l *link) {
+	to, err := originalDestination(l.client)
+	switch {
+	case err != nil:
+		s.refuse(l, to, err.Error())
+		return
+	case to == local(l.client):
+		s.refuse(l, to, "not redirected: it came to the listener itself")
+		return
+	case !s.isTarget(to):
+		s.refuse(l, to, "its original destination is not a target")
+		return
+	}
+	if err := s.dial(l, to); err != nil {
+		s.refuse(l, to, err.Error())
+		return
+	}
+	s.intercept(l, nil)
+}
+
+func (s *Server) isTarget(to netip.AddrPort) bool { return slices.Contains(s.Targets, to) }
+
+// refuse answers a connection as a closed port would.
+func (s *Server) refuse(l *link, to netip.AddrPort, reason string) {
+	s.logRefused(l, to, reason)
+	_ = l.client.SetLinger(0)
+}
+
+func (s *Server) logRefused(l *link, to netip.AddrPort, reason string) {
+	s.Log.Warn("connection refused", zap.String("reason", reason),
+		zap.Stringer("client", l.client.RemoteAddr()), zap.Stringer("original_destination", to))
+}
+
+// dial connects l to its target.
+func (s *Server) dial(l *link, to netip.AddrPort) error {
+	d := net.Dialer{Timeout: s.HeadTimeout}
+	if s.Mark != 0 {
+		d.Control = marking(s.Mark)
+	}
+	conn, err := d.Dial("tcp", to.String())
+	if err != nil {
+		return fmt.Errorf("dial the target: %w", err)
+	}
+	l.connect(conn.(*net.TCPConn), to)
+	return nil
+}
+
+// intercept is where both entries meet: a client whose first bytes may have
+// been read already, and its target.
+func (s *Server) intercept(l *link, first []byte) {
+	client, target := newWire(&resumed{l.client, first}), newWire(l.target)
+	up, err := follow(client, target, s.HeadTimeout)
+	switch {
+	case up != nil:
+		s.upgraded(l, client, target, up)
+	case errors.Is(err, io.EOF):
+		linger(l.client, s.HeadTimeout)
+	default:
+		answer(l.client, err)
+		s.Log.Info("connection ended before an upgrade", zap.Error(err),
+			zap.Stringer("client", l.client.RemoteAddr()), zap.Stringer("target", l.to))
+	}
+}
+
+// linger ends the client's connection without cutting off the last answer: a
+// close with bytes unread would be a reset.
+func linger(client *net.TCPConn, timeout time.Duration) {
+	_ = client.CloseWrite()
+	_ = client.SetReadDeadline(time.Now().Add(timeout))
+	_, _ = io.Copy(io.Discard, client)
+}
+
+// listen notes a listener to be closed by Shutdown. It reports false if that
+// was called already.
+func (s *Server) listen(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		_ = ln.Close()
+		return false
+	}
+	s.listeners = append(s.listeners, ln)
+	return true
+}
+
+func (s *Server) add(l *link) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return false
+	}
+	if s.links == nil {
+		s.links = make(map[*link]struct{})
+	}
+	s.links[l] = struct{}{}
+	s.served.Add(1)
+	return true
+}
+
+func (s *Server) remove(l *link) {
+	s.mu.Lock()
+	delete(s.links, l)
+	s.mu.Unlock()
+	s.served.Done()
+}
+
+// farewellTime is how long a session that is ended has to tell its client.
+const farewellTime = 2 * time.Second
+
+// Shutdown accepts no more and waits for all sessions to end. When ctx ends
+// first, it ends them: each tells its client why, in the words of sentence. It
+// returns when the last goroutine of the server has, and reports how many
+// sessions it had to end.
+func (s *Server) Shutdown(ctx context.Context, sentence string) (ended int) {
+	s.mu.Lock()
+	s.stopping = true
+	for _, ln := range s.listeners {
+		_ = ln.Close()
+	}
+	s.mu.Unlock()
+
+	served := make(chan struct{})
+	go func() { s.served.Wait(); close(served) }()
+	select {
+	case <-served:
+		return 0
+	case <-ctx.Done():
+	}
+	ended = s.each(func(l *link) bool { return l.end(sentence) })
+	select {
+	case <-served:
+	case <-time.After(farewellTime):
+		s.each(func(l *link) bool { l.close(); return true })
+		<-served
+	}
+	return ended
+}
+
+// each calls f for every link and counts how often it returns true.
+func (s *Server) each(f func(*link) bool) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for l := range s.links {
+		if f(l) {
+			n++
+		}
+	}
+	return n
+}

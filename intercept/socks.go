@@ -1,0 +1,115 @@
+package intercept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	socks5 "github.com/armon/go-socks5"
+	"go.uber.org/zap"
+)
+
+// ServeSOCKS5 accepts SOCKS5 clients from ln until ln is closed or Shutdown is
+// called, which is no error. They reach the same targets as redirected
+// connections do, in the same way; go-socks5 speaks the handshake only.
+func (s *Server) ServeSOCKS5(ln *net.TCPListener) error {
+	return s.accept(ln, s.socks)
+}
+
+// socks serves one SOCKS5 client: CONNECT only, to a target only, by address
+// only.
+func (s *Server) socks(l *link) {
+	_ = l.client.SetDeadline(time.Now().Add(s.HeadTimeout))
+	entry := &socksEntry{server: s, link: l, early: make(chan struct{}), done: make(chan struct{})}
+	front, err := socks5.New(&socks5.Config{
+		Rules:    entry,
+		Resolver: entry,
+		Dial:     entry.dial,
+		Logger:   zap.NewStdLog(zap.NewNop()), // its errors are returned, too
+	})
+	if err != nil {
+		s.Log.Error("SOCKS5", zap.Error(err))
+		return
+	}
+	if err := front.ServeConn(l.client); err != nil && !errors.Is(err, io.EOF) {
+		s.Log.Info("SOCKS5 connection ended", zap.Stringer("client", l.client.RemoteAddr()), zap.Error(err))
+	}
+}
+
+// socksEntry is one client's way from go-socks5 into intercept.
+//
+// go-socks5 would copy between the client and what Dial returned, by io.Copy
+// and in two goroutines. What it gets from Dial is the entry itself, so that
+// the one copy, ReadFrom, brings what the client sent behind its handshake, and
+// the other, WriteTo, does all the rest; both end when that has.
+type socksEntry struct {
+	*net.TCPConn // the target; go-socks5 asks it for its address
+	server       *Server
+	link         *link
+
+	first []byte        // what the client sent behind the handshake
+	early chan struct{} // closed when first is complete
+	done  chan struct{} // closed when the connection has been served
+}
+
+// Allow implements [socks5.RuleSet].
+func (e *socksEntry) Allow(ctx context.Context, req *socks5.Request) (context.Context, bool) {
+	ip, _ := netip.AddrFromSlice(req.DestAddr.IP)
+	to := netip.AddrPortFrom(ip.Unmap(), uint16(req.DestAddr.Port))
+	switch {
+	case req.Command != socks5.ConnectCommand:
+		e.server.logRefused(e.link, to, fmt.Sprintf("SOCKS5 command %d: only CONNECT is served", req.Command))
+	case !e.server.isTarget(to):
+		e.server.logRefused(e.link, to, "its destination is not a target")
+	default:
+		return ctx, true
+	}
+	return ctx, false
+}
+
+// Resolve implements [socks5.NameResolver]: targets are addresses.
+func (e *socksEntry) Resolve(ctx context.Context, name string) (context.Context, net.IP, error) {
+	return ctx, nil, fmt.Errorf("%q is a name: exectape connects to addresses only", name)
+}
+
+// dial connects to a target that Allow has allowed.
+func (e *socksEntry) dial(_ context.Context, _, address string) (net.Conn, error) {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("SOCKS5 destination: %w", err)
+	}
+	if err := e.server.dial(e.link, unmapped(to)); err != nil {
+		return nil, err
+	}
+	e.TCPConn = e.link.target
+	return e, nil
+}
+
+// Write takes what go-socks5 had read behind the handshake.
+func (e *socksEntry) Write(p []byte) (int, error) {
+	e.first = append(e.first, p...)
+	return len(p), nil
+}
+
+// ReadFrom is called when there is no more of that.
+func (e *socksEntry) ReadFrom(io.Reader) (int64, error) {
+	close(e.early)
+	<-e.done
+	return 0, nil
+}
+
+// WriteTo serves the connection.
+func (e *socksEntry) WriteTo(io.Writer) (int64, error) {
+	defer close(e.done)
+	<-e.early
+	_ = e.link.client.SetDeadline(time.Time{})
+	e.server.intercept(e.link, e.first)
+	return 0, nil
+}
+
+// CloseWrite is go-socks5's after its copy; the half-close has been passed on.
+func (e *socksEntry) CloseWrite() error { return nil }

@@ -1,0 +1,118 @@
+package intercept
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net/netip"
+	"strings"
+	"time"
+
+	"exectape/session"
+
+	"go.uber.org/zap"
+)
+
+// upgraded goes on with a connection whose target answered 101: it is a
+// recorded session, unless it is a port-forward to the letter.
+func (s *Server) upgraded(l *link, client, target *wire, up *upgrade) {
+	if isPortForward(up.request) {
+		s.portForward(l, client, target)
+		return
+	}
+	s.record(l, client, target, up)
+}
+
+// portForward splices in the kernel. Nothing of it is recorded.
+func (s *Server) portForward(l *link, client, target *wire) {
+	s.Log.Debug("port-forward", zap.Stringer("target", l.to))
+	c, t := &end{l.client, l.client}, &end{l.target, l.target}
+	err := errors.Join(target.forward(client), early(client, target), early(target, client))
+	if err != nil {
+		reset(c, t)
+	} else {
+		err = splice(c, t, s.HalfCloseIdle)
+	}
+	s.Log.Debug("port-forward ended", zap.Error(err))
+}
+
+// early passes on what one side sent behind its head.
+func early(from, to *wire) error {
+	rest := from.rest()
+	if len(rest) == 0 {
+		return nil
+	}
+	_, err := to.Write(rest)
+	return err
+}
+
+// record runs one session. Its sink is opened before the 101 is forwarded,
+// which is before the client opens the streams that the runtime waits for.
+func (s *Server) record(l *link, client, target *wire, up *upgrade) {
+	info, decoder := s.describe(l.to, up)
+	log := s.Log.With(zap.String("id", info.ID), zap.String("verb", info.Verb), zap.String("protocol", info.Protocol))
+	recorder, err := s.Open(info)
+	if err != nil {
+		log.Error("session not recorded", zap.Error(err))
+		recorder = unrecorded{}
+	}
+	if err := target.forward(client); err != nil {
+		log.Info("session not started", zap.Error(err))
+	}
+	conn := session.NewConn(&resumed{l.target, target.rest()}, info, decoder, recorder)
+	log.Info("session started", zap.Stringer("target", info.Target), zap.String("subprotocol", info.Subprotocol))
+
+	l.begin(conn)
+	spliceErr := splice(&end{&resumed{l.client, client.rest()}, l.client}, &end{conn, l.target}, s.HalfCloseIdle)
+	l.close() // before the recording is finished: the client waits for this
+	s.finish(log, conn.Report(), recorder, spliceErr)
+}
+
+// finish closes the recording and tells the session's story in one line.
+func (s *Server) finish(log *zap.Logger, r session.Report, recorder session.Recorder, spliceErr error) {
+	closeErr := recorder.Close(r.End)
+	for _, u := range r.Undecodable {
+		log.Warn("session kept raw from here on", zap.Error(u))
+	}
+	fields := []zap.Field{
+		zap.Duration("duration", r.End.At.Round(time.Millisecond)),
+		zap.String("end_reason", string(r.End.Reason)),
+	}
+	if r.Exit != nil && r.Exit.Code != session.NoCode {
+		fields = append(fields, zap.Int("exit", r.Exit.Code))
+	}
+	if named, ok := recorder.(interface{ Name() string }); ok {
+		fields = append(fields, zap.String("cast", named.Name()))
+	}
+	if err := errors.Join(r.RecordError, closeErr); err != nil {
+		log.Error("session not fully recorded", append(fields, zap.Error(err))...)
+	}
+	log.Info("session ended", append(fields, zap.Error(spliceErr))...)
+}
+
+// describe names a session and picks its decoder by what the server, not the
+// client, says it upgraded to.
+func (s *Server) describe(to netip.AddrPort, up *upgrade) (session.Info, session.Decoder) {
+	info := session.Info{ID: newID(), Start: time.Now(), Verb: verb(up.request), Target: to}
+	h := up.response.Header
+	p, ok := s.Protocols[strings.ToLower(h.Get("Upgrade"))]
+	if !ok {
+		return info, session.Opaque{}
+	}
+	info.Protocol, info.Subprotocol = p.Name, h.Get(p.SubprotocolHeader)
+	return info, p.NewDecoder(info.Subprotocol)
+}
+
+// newID returns 8 hexadecimal digits.
+func newID() string {
+	var b [4]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
+
+// unrecorded is the Recorder of a session for which no sink could be opened.
+type unrecorded struct{}
+
+func (unrecorded) Record(session.Event) error { return nil }
+func (unrecorded) Commit() error              { return nil }
+func (unrecorded) Close(session.End) error    { return nil }
