@@ -40,25 +40,28 @@ type cause struct {
 }
 
 // Feed takes the next bytes of the error stream. It returns the outcome when
-// it is known, or known better, and otherwise nil. It reports false for bytes
-// that it has no room for or that follow a complete status.
-func (o *Outcome) Feed(p []byte) (exit *Exit, ok bool) {
-	if o.told || len(o.text)+len(p) > maxOutcome {
-		return nil, len(p) == 0
+// it is known, or known better, and otherwise nil; rest is what it has no room
+// for or what follows a complete status.
+func (o *Outcome) Feed(p []byte) (exit *Exit, rest []byte) {
+	if o.told {
+		return nil, p
 	}
-	o.text = append(o.text, p...)
-	if o.Plain {
-		return &Exit{Code: NoCode, Message: string(o.text)}, true
+	had := len(o.text)
+	room := min(len(p), maxOutcome-had)
+	o.text = append(o.text, p[:room]...)
+	switch {
+	case room == 0:
+	case o.Plain:
+		exit = &Exit{Code: NoCode, Message: string(o.text)}
+	case bytes.IndexByte(p, '}') >= 0 && bytes.HasPrefix(bytes.TrimLeft(o.text, " \t\r\n"), []byte("{")):
+		var s status
+		document := json.NewDecoder(bytes.NewReader(o.text))
+		if document.Decode(&s) == nil {
+			o.told, o.text = true, nil
+			return s.exit(), p[int(document.InputOffset())-had:]
+		}
 	}
-	if !bytes.HasSuffix(bytes.TrimRight(o.text, " \t\r\n"), []byte("}")) {
-		return nil, true
-	}
-	var s status
-	if json.Unmarshal(o.text, &s) != nil {
-		return nil, true
-	}
-	o.told, o.text = true, nil
-	return s.exit(), true
+	return exit, p[room:]
 }
 
 func (s *status) exit() *Exit {

@@ -144,11 +144,11 @@ func (d *Decoder) typed(s *stream, p []byte) {
 
 // status is what the server sent on the error stream.
 func (d *Decoder) status(p []byte) {
-	exit, ok := d.outcome.Feed(p)
+	exit, rest := d.outcome.Feed(p)
 	if exit != nil {
 		d.emit(session.Event{Kind: session.Status, Exit: exit})
 	}
-	if !ok {
-		d.emit(session.Event{Kind: session.Raw, From: d.from, Data: p})
+	if len(rest) > 0 {
+		d.emit(session.Event{Kind: session.Raw, From: d.from, Data: rest})
 	}
 }

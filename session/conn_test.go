@@ -1,0 +1,262 @@
+package session_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"exectape/session"
+)
+
+// frames is a protocol of frames of four bytes, each of which is output;
+// "!!!!" can't be decoded. Its farewell is "bye:" and the sentence.
+type frames struct {
+	partial [2][]byte
+	offset  [2]int64
+}
+
+func (f *frames) Feed(from session.Direction, p []byte, emit func(session.Event)) error {
+	for i := range p {
+		f.partial[from] = append(f.partial[from], p[i])
+		if len(f.partial[from]) < 4 {
+			continue
+		}
+		if string(f.partial[from]) == "!!!!" {
+			return &session.Undecodable{From: from, Offset: f.offset[from], Rest: append(f.partial[from], p[i+1:]...), Err: errors.New("shouting")}
+		}
+		emit(session.Event{Kind: session.Output, Stream: session.Stdout, From: from, Data: f.partial[from]})
+		f.offset[from] += 4
+		f.partial[from] = nil
+	}
+	return nil
+}
+
+func (f *frames) Pending(from session.Direction) int {
+	if n := len(f.partial[from]); n > 0 {
+		return 4 - n
+	}
+	return 0
+}
+
+func (f *frames) Farewell(sentence string) []byte { return []byte("bye:" + sentence) }
+
+// journal writes down in which order things happen.
+type journal struct {
+	mu    sync.Mutex
+	lines []string
+	err   error // what Record answers
+}
+
+func (j *journal) add(format string, args ...any) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.lines = append(j.lines, fmt.Sprintf(format, args...))
+}
+
+func (j *journal) Record(e session.Event) error {
+	kind := "output"
+	if e.Kind == session.Raw {
+		kind = "raw"
+	}
+	j.add("%s %v %s", kind, e.From, e.Data)
+	return j.err
+}
+
+func (j *journal) Commit() error           { j.add("commit"); return nil }
+func (j *journal) Close(session.End) error { return nil }
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return strings.Join(j.lines, "; ")
+}
+
+// wire is one end of a connection in memory that can be half-closed in name
+// only.
+type wire struct{ net.Conn }
+
+func (w wire) CloseWrite() error { return nil }
+
+// newConn returns a recording connection, the target behind it, and what it
+// wrote down.
+func newConn(t *testing.T) (*session.Conn, net.Conn, *journal) {
+	t.Helper()
+	here, target := net.Pipe()
+	j := &journal{}
+	c := session.NewConn(wire{here}, session.Info{Start: time.Now()}, &frames{}, j)
+	t.Cleanup(func() { _ = c.Close(); _ = target.Close() })
+	return c, target, j
+}
+
+func send(t *testing.T, w io.Writer, s string) {
+	t.Helper()
+	if _, err := io.WriteString(w, s); err != nil {
+		t.Error(err)
+	}
+}
+
+func receive(t *testing.T, r io.Reader) string {
+	t.Helper()
+	b := make([]byte, 100)
+	n, err := r.Read(b)
+	if err != nil {
+		t.Errorf("read: %v", err)
+	}
+	return string(b[:n])
+}
+
+func TestOutputIsCommittedBeforeItIsReturned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, target, j := newConn(t)
+		go send(t, target, "abcdef")
+		if got := receive(t, c); got != "abcdef" {
+			t.Errorf("read %q", got)
+		}
+		if got, want := j.String(), "output server abcd; commit"; got != want {
+			t.Errorf("by then: %s; want %s", got, want)
+		}
+	})
+}
+
+func TestTheClientsBytesAreDecodedBeforeTheyArePassedOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, target, j := newConn(t)
+		go send(t, c, "abcd")
+		synctest.Wait() // the target has not read yet
+		if got, want := j.String(), "output client abcd; commit"; got != want {
+			t.Errorf("by then: %s; want %s", got, want)
+		}
+		if got := receive(t, target); got != "abcd" {
+			t.Errorf("the target read %q", got)
+		}
+	})
+}
+
+func TestADirectionThatCantBeDecodedIsKeptRawAndTheOtherIsNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, target, j := newConn(t)
+		go func() { _, _ = io.Copy(io.Discard, target) }()
+		for _, s := range []string{"abcd!!", "!!xyz", "more"} {
+			send(t, c, s)
+		}
+		go send(t, target, "efgh")
+		receive(t, c)
+		want := "output client abcd; commit; raw client !!!!xyz; commit; raw client more; commit; output server efgh; commit"
+		if got := j.String(); got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		r := c.Report()
+		if len(r.Undecodable) != 1 || r.Undecodable[0].Error() != "client byte 4: shouting" {
+			t.Errorf("undecodable: %v", r.Undecodable)
+		}
+	})
+}
+
+func TestASessionGoesOnWhenItCantBeRecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, target, j := newConn(t)
+		j.err = errors.New("disk full")
+		go send(t, target, "abcd")
+		if got := receive(t, c); got != "abcd" {
+			t.Errorf("read %q", got)
+		}
+		if err := c.Report().RecordError; !errors.Is(err, j.err) {
+			t.Errorf("reported: %v", err)
+		}
+	})
+}
+
+func TestEnd(t *testing.T) {
+	tests := []struct {
+		name   string
+		before string // what the target had sent
+		after  string // what it sends on
+		want   string // all that the client reads
+		detail string
+	}{
+		{"between frames", "abcd", "", "abcdbye:enough", "enough"},
+		{"inside a frame", "abcde", "fghijkl", "abcdefghbye:enough", "enough"},
+		{"inside a frame that never ends", "abcde", "", "abcde", "enough (the client could not be told)"},
+		{"in what can't be decoded", "!!!!", "", "!!!!", "enough (the client could not be told)"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, target, _ := newConn(t)
+				go send(t, target, test.before)
+				got := receive(t, c)
+				c.End("enough")
+				go func() { _, _ = io.WriteString(target, test.after) }()
+				rest, err := io.ReadAll(c)
+				if got += string(rest); got != test.want || err != nil {
+					t.Errorf("the client read %q, %v; want %q", got, err, test.want)
+				}
+				if r := c.Report(); r.End.Reason != session.EndByUs || r.End.Detail != test.detail {
+					t.Errorf("end = %+v", r.End)
+				}
+				if n, err := c.Write([]byte("typed on")); n != 8 || err != nil {
+					t.Errorf("what the client sends afterwards: %d, %v", n, err)
+				}
+			})
+		})
+	}
+}
+
+func TestEndWakesAReadThatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _, _ := newConn(t)
+		got := make(chan string)
+		go func() { got <- receive(t, c) }()
+		synctest.Wait()
+		c.End("enough")
+		if words := <-got; words != "bye:enough" {
+			t.Errorf("read %q", words)
+		}
+	})
+}
+
+func TestReportSaysWhoWentFirst(t *testing.T) {
+	tests := []struct {
+		name string
+		end  func(c *session.Conn, target net.Conn)
+		want session.EndReason
+	}{
+		{"the target", func(c *session.Conn, target net.Conn) {
+			_ = target.Close()
+			_, _ = c.Read(make([]byte, 1))
+			_ = c.CloseWrite()
+		}, session.EndTarget},
+		{"the client", func(c *session.Conn, target net.Conn) {
+			_ = c.CloseWrite()
+			_ = target.Close()
+			_, _ = c.Read(make([]byte, 1))
+		}, session.EndClient},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, target, _ := newConn(t)
+			test.end(c, target)
+			if got := c.Report().End.Reason; got != test.want {
+				t.Errorf("reason = %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestStreamNames(t *testing.T) {
+	for _, s := range []session.Stream{session.Stdin, session.Stdout, session.Stderr, session.ErrorStream, session.ResizeStream} {
+		if got, ok := session.ParseStream(s.String()); got != s || !ok {
+			t.Errorf("ParseStream(%q) = %v, %v", s, got, ok)
+		}
+	}
+	for _, name := range []string{"", "none", "Stdout", "stdout "} {
+		if got, ok := session.ParseStream(name); ok {
+			t.Errorf("ParseStream(%q) = %v", name, got)
+		}
+	}
+}
