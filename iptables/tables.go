@@ -1,0 +1,151 @@
+package iptables
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Tables are the tables nat of this network namespace, as far as there can be
+// lines of ours in them. Its methods may be called by several goroutines, but
+// two that change the tables must not run at once.
+type Tables struct {
+	backend  Backend    // where our rules belong
+	commands []commands // of backend, and with Auto of the other one, where none belong
+	noIPv6   error      // why there are no commands of IPv6, if there are none
+}
+
+// New returns the tables of backend. With [Auto] that is the one that the
+// node's kubelet uses, and what an earlier run may have left in the other one
+// is removed, and complained of, too.
+func New(ctx context.Context, backend Backend) (*Tables, error) {
+	t, err := open(ctx, backend)
+	if err != nil {
+		return nil, fmt.Errorf("iptables: %w", err)
+	}
+	return t, nil
+}
+
+func open(ctx context.Context, backend Backend) (*Tables, error) {
+	t := &Tables{backend: backend}
+	var err error
+	switch backend {
+	case Off:
+		return nil, errors.New("the backend is off; choose auto, nft or legacy")
+	case Auto:
+		t.backend, t.commands, err = detect(ctx)
+	default:
+		t.commands, err = backend.commands()
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, t.noIPv6 = lookup(t.backend, IPv6)
+	return t, nil
+}
+
+// Backend returns the backend that the rules are written to, never Auto.
+func (t *Tables) Backend() Backend { return t.backend }
+
+// Apply makes the rules what cfg says. It writes nothing where they are so
+// already. After an error the rules of one family may be there: RemoveJump
+// takes them out of effect.
+func (t *Tables) Apply(ctx context.Context, cfg Config) error {
+	if err := t.able(cfg); err != nil {
+		return err
+	}
+	return t.change(ctx, func(c commands, nat table) ([]string, error) {
+		rules := t.rules(c, cfg)
+		if len(rules) == 0 {
+			return nat.clear()
+		}
+		return nat.put(rules), nil
+	})
+}
+
+// RemoveJump takes our jumps out of OUTPUT: no new connection is led to
+// exectape. Those that were still pass, as long as the chain is there.
+func (t *Tables) RemoveJump(ctx context.Context) error {
+	return t.change(ctx, func(_ commands, nat table) ([]string, error) { return nat.unjump(), nil })
+}
+
+// RemoveChain deletes our chain, and the jump to it if that is still there.
+// Where no other rule needs connection tracking, a redirected connection that
+// is still open is cut by that.
+func (t *Tables) RemoveChain(ctx context.Context) error {
+	return t.change(ctx, func(_ commands, nat table) ([]string, error) { return nat.clear() })
+}
+
+// A plan returns the lines that change table nat of c as is wanted.
+type plan func(c commands, nat table) ([]string, error)
+
+// change carries out plan in each table. One that can't be changed does not
+// keep it from the others.
+func (t *Tables) change(ctx context.Context, plan plan) error {
+	var errs []error
+	for _, c := range t.commands {
+		if err := c.change(ctx, plan); err != nil {
+			errs = append(errs, fmt.Errorf("iptables: %s (%s): %w", c.family, c.backend, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (c commands) change(ctx context.Context, plan plan) error {
+	nat, err := c.read(ctx, "nat")
+	if err != nil {
+		return err
+	}
+	lines, err := plan(c, nat)
+	if err != nil {
+		return err
+	}
+	return c.write(ctx, lines)
+}
+
+// A Problem is one thing that Apply would put right, in words.
+type Problem string
+
+// Check compares what is there with what cfg says should be.
+func (t *Tables) Check(ctx context.Context, cfg Config) ([]Problem, error) {
+	if err := t.able(cfg); err != nil {
+		return nil, err
+	}
+	var problems []Problem
+	for _, c := range t.commands {
+		nat, err := c.read(ctx, "nat")
+		if err != nil {
+			return nil, fmt.Errorf("iptables: %s (%s): %w", c.family, c.backend, err)
+		}
+		wrong := nat.leftovers()
+		if rules := t.rules(c, cfg); len(rules) > 0 {
+			wrong = nat.check(rules)
+		}
+		for _, words := range wrong {
+			problems = append(problems, Problem(fmt.Sprintf("%s (%s): %s", c.family, c.backend, words)))
+		}
+	}
+	return problems, nil
+}
+
+// rules returns what belongs in our chain of c.
+func (t *Tables) rules(c commands, cfg Config) []Rule {
+	if c.backend != t.backend {
+		return nil
+	}
+	return cfg.Rules(c.family)
+}
+
+// able reports what keeps the rules of cfg from being made. Without a port
+// REDIRECT leaves a connection's own, and every packet has the mark 0.
+func (t *Tables) able(cfg Config) error {
+	switch {
+	case cfg.Port == 0:
+		return errors.New("iptables: no port to redirect to")
+	case cfg.Mark.Value == 0:
+		return errors.New("iptables: no mark to let exectape's own connections through by")
+	case t.noIPv6 != nil && len(cfg.Rules(IPv6)) > 0:
+		return fmt.Errorf("iptables: connections to targets of IPv6 can't be redirected: %w", t.noIPv6)
+	}
+	return nil
+}
