@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+
+	"exectape/iptables"
+)
+
+const rulesHelp = `Usage: exectape rules print|apply|check|remove
+
+  print   show what apply gives to iptables-restore where no rule is yet; needs
+          no root and changes nothing
+  apply   make the rules what the environment says; once is as good as twice
+  check   list what apply would put right; exit code 1 if there is anything
+  remove  delete every line of exectape's, and no other; redirected sessions
+          that are still open can be cut by it
+
+Example: lead what connects to 127.0.0.1:34567 to a listener on 127.0.0.1:1015.
+
+  EXECTAPE_TARGETS=127.0.0.1:34567 EXECTAPE_LISTEN=127.0.0.1:1015 exectape rules apply
+  iptables -t nat -S EXECTAPE
+`
+
+// runRules does what "exectape rules" was asked for.
+func runRules(ctx context.Context, cfg config, args []string, stdout io.Writer) error {
+	flags := flag.NewFlagSet("rules", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	switch err := flags.Parse(args); {
+	case errors.Is(err, flag.ErrHelp):
+		_, err := fmt.Fprint(stdout, rulesHelp)
+		return err
+	case err != nil:
+		return usageError{fmt.Errorf(`rules: %w; "exectape rules -h" explains`, err)}
+	case flags.NArg() != 1:
+		return usageError{errors.New("rules takes one word: print, apply, check or remove")}
+	case cfg.IPTables == iptables.Off:
+		return usageError{mistake{"IPTABLES", cfg.IPTables.String(), "then there are no rules; set auto, nft or legacy"}}
+	}
+	switch verb := flags.Arg(0); verb {
+	case "print":
+		return rulesPrint(cfg, stdout)
+	case "apply":
+		return rulesApply(ctx, cfg)
+	case "check":
+		return rulesCheck(ctx, cfg, stdout)
+	case "remove":
+		return rulesRemove(ctx, cfg)
+	default:
+		return usageError{fmt.Errorf("rules can't %q; write print, apply, check or remove", verb)}
+	}
+}
+
+// redirect says which rules lead to the exectape that cfg describes.
+func redirect(cfg config) iptables.Config {
+	return iptables.Config{Targets: cfg.Targets, Port: cfg.Listen.Port(), Mark: cfg.Mark}
+}
+
+func rulesPrint(cfg config, stdout io.Writer) error {
+	for _, f := range []struct {
+		family  iptables.Family
+		restore string
+	}{
+		{iptables.IPv4, "iptables-restore --noflush"},
+		{iptables.IPv6, "ip6tables-restore --noflush"},
+	} {
+		rules := iptables.Render(redirect(cfg), f.family)
+		if rules == "" {
+			rules = "# no rules: no target is of this family\n"
+		}
+		if _, err := fmt.Fprintf(stdout, "# %s, for %s\n%s", f.family, f.restore, rules); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rulesApply(ctx context.Context, cfg config) error {
+	tables, err := iptables.New(ctx, cfg.IPTables)
+	if err != nil {
+		return err
+	}
+	return tables.Apply(ctx, redirect(cfg))
+}
+
+func rulesCheck(ctx context.Context, cfg config, stdout io.Writer) error {
+	tables, err := iptables.New(ctx, cfg.IPTables)
+	if err != nil {
+		return err
+	}
+	problems, err := tables.Check(ctx, redirect(cfg))
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		fmt.Fprintln(stdout, p)
+	}
+	if len(problems) > 0 {
+		return errors.New(`the rules are not what they should be; "exectape rules apply" puts them right`)
+	}
+	_, err = fmt.Fprintf(stdout, "the rules are what they should be (%s)\n", tables.Backend())
+	return err
+}
+
+func rulesRemove(ctx context.Context, cfg config) error {
+	tables, err := iptables.New(ctx, cfg.IPTables)
+	if err != nil {
+		return err
+	}
+	return errors.Join(tables.RemoveJump(ctx), tables.RemoveChain(ctx))
+}
