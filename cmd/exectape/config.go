@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"go.uber.org/zap/zapcore"
+
+	"exectape/iptables"
+)
+
+// prefix begins the name of every variable that exectape reads, testPrefix of
+// those that only its tests do.
+const (
+	prefix     = "EXECTAPE_"
+	testPrefix = prefix + "TEST_"
+)
+
+// config is what the environment says. A variable that is set but empty counts
+// as not set. The doc tags are what README.md and "exectape help" say.
+type config struct {
+	// Listen is the zero AddrPort where no redirect listener is wanted.
+	Listen        netip.AddrPort   `env:"LISTEN" envDefault:"127.0.0.1:1015" doc:"where redirected connections arrive, and the same port on [::1]; not opened when EXECTAPE_IPTABLES=off, unless set"`
+	SOCKS5Listen  netip.AddrPort   `env:"SOCKS5_LISTEN" doc:"a SOCKS5 entry to the same path, for where no rule can be set; a loopback address"`
+	Targets       []netip.AddrPort `env:"TARGETS" doc:"the runtime's streaming servers, separated by commas, as in 127.0.0.1:34567; needed by run and by rules apply, print and check"`
+	Mark          iptables.Mark    `env:"MARK" envDefault:"0x2000/0x2000" doc:"the packet mark on exectape's own connections, by which the rules let them pass"`
+	IPTables      iptables.Backend `env:"IPTABLES" envDefault:"auto" doc:"who sets the rules: nft, legacy, auto (the one that the node's kubelet uses), or off"`
+	HeadTimeout   time.Duration    `env:"HEAD_TIMEOUT" envDefault:"10s" doc:"how long the head of an HTTP request may take to arrive"`
+	HalfCloseIdle time.Duration    `env:"HALF_CLOSE_IDLE" envDefault:"1m" doc:"how long the other half may be idle once one side has closed its own"`
+	Dir           string           `env:"DIR" envDefault:"/var/lib/exectape/casts" doc:"where the casts are kept"`
+	CastVersion   int              `env:"CAST_VERSION" envDefault:"2" doc:"the version of asciicast to write: 2 or 3"`
+	LogLevel      zapcore.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"the least that is logged: debug, info, warn or error"`
+	LogFormat     string           `env:"LOG_FORMAT" envDefault:"json" doc:"json or console, to standard error"`
+	DrainTimeout  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"1h" doc:"how long sessions may go on after SIGTERM"`
+
+	given map[string]string // the EXECTAPE_ variables that were set, by their full names
+}
+
+// redirected is where the kernel's REDIRECT leads a connection of IPv4.
+var redirected = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// rules says, in the order of the fields, what each variable must be and what
+// to answer if it is not. A variable that needs no rule takes any value.
+func (c config) rules() []rule {
+	port, socks := c.Listen.Port(), c.SOCKS5Listen
+	return []rule{
+		{"LISTEN", c.Listen.Addr() == redirected && port > 0 && port < 1024,
+			"not 127.0.0.1 with a port below 1024, which no unprivileged process can take over; write 127.0.0.1:1015"},
+		{"SOCKS5_LISTEN", socks == netip.AddrPort{} || socks.Addr().IsLoopback(),
+			"not a loopback address with a port; write 127.0.0.1:1080 or [::1]:1080"},
+		{"TARGETS", !slices.ContainsFunc(c.Targets, unreachable),
+			"not a list of addresses with ports that a kubelet connects to; write 127.0.0.1:34567,[::1]:34567"},
+		{"MARK", true,
+			"not a mark that tells packets apart; write a value above zero and a mask that covers it, as in 0x2000/0x2000"},
+		{"IPTABLES", true,
+			"not a kind of iptables; write auto, nft, legacy or off"},
+		{"HEAD_TIMEOUT", c.HeadTimeout > 0, notDuration},
+		{"HALF_CLOSE_IDLE", c.HalfCloseIdle > 0, notDuration},
+		{"CAST_VERSION", c.CastVersion == 2 || c.CastVersion == 3,
+			"not a version of asciicast that exectape writes; write 2 or 3"},
+		{"LOG_LEVEL", c.LogLevel <= zapcore.ErrorLevel,
+			"not a log level; write debug, info, warn or error"},
+		{"LOG_FORMAT", c.LogFormat == "json" || c.LogFormat == "console",
+			"not a log format; write json or console"},
+		{"DRAIN_TIMEOUT", c.DrainTimeout > 0, notDuration},
+	}
+}
+
+type rule struct {
+	name   string
+	kept   bool
+	answer string // what is wrong; what to do
+}
+
+const notDuration = "not a duration above zero; write a number with ms, s, m or h, as in 10s"
+
+// unreachable reports whether target is never a connection's original
+// destination as the kernel reports it.
+func unreachable(target netip.AddrPort) bool {
+	a := target.Addr()
+	return a.IsUnspecified() || a.Is4In6() || a.Zone() != "" || target.Port() == 0
+}
+
+// A mistake is one line about one variable.
+type mistake struct {
+	name   string // without the prefix
+	value  string
+	answer string
+}
+
+func (m mistake) Error() string {
+	return fmt.Sprintf("%s%s=%q: %s", prefix, m.name, m.value, m.answer)
+}
+
+// loadConfig reads the configuration from environ, as os.Environ returns it.
+// Its error has a line for every mistake. Beside an error the config is good
+// only for being asked what else is wrong with it.
+func loadConfig(environ []string) (config, error) {
+	cfg := config{given: make(map[string]string)}
+	for name, value := range env.ToMap(environ) {
+		if strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, testPrefix) && value != "" {
+			cfg.given[name] = value
+		}
+	}
+
+	unread, err := cfg.parse()
+	if err != nil {
+		return cfg, err
+	}
+	var mistakes []error
+	for _, r := range cfg.rules() {
+		if !r.kept || slices.Contains(unread, r.name) {
+			mistakes = append(mistakes, mistake{r.name, cfg.given[prefix+r.name], r.answer})
+		}
+	}
+	if cfg.IPTables == iptables.Off && cfg.given[prefix+"LISTEN"] == "" {
+		cfg.Listen = netip.AddrPort{}
+	}
+	return cfg, errors.Join(append(mistakes, cfg.strangers()...)...)
+}
+
+// parse fills the fields and returns the names of the variables whose values
+// could not be read at all.
+func (c *config) parse() (unread []string, err error) {
+	err = env.ParseWithOptions(c, env.Options{Environment: c.given, Prefix: prefix})
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return nil, err
+	}
+	for _, err := range all.Errors {
+		var parse env.ParseError
+		if !errors.As(err, &parse) {
+			return nil, err // a mistake in the tags, not in the environment
+		}
+		field, _ := reflect.TypeFor[config]().FieldByName(parse.Name)
+		unread = append(unread, field.Tag.Get("env"))
+	}
+	return unread, nil
+}
+
+// strangers returns a mistake for each variable that exectape does not know:
+// one that is misspelt would otherwise quietly have no effect.
+func (c config) strangers() []error {
+	known := make(map[string]bool)
+	for _, v := range variables() {
+		known[v.name] = true
+	}
+	var mistakes []error
+	for full, value := range c.given {
+		if name := strings.TrimPrefix(full, prefix); !known[name] {
+			mistakes = append(mistakes, mistake{name, value, "no such variable; " + `"exectape help" lists them all`})
+		}
+	}
+	slices.SortFunc(mistakes, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return mistakes
+}
+
+// validateRun reports what "exectape run" lacks to do its work.
+func (c config) validateRun() error {
+	err := c.validateTargets()
+	if c.IPTables == iptables.Off && c.given[prefix+"LISTEN"] == "" && c.given[prefix+"SOCKS5_LISTEN"] == "" {
+		return errors.Join(err, mistake{"IPTABLES", c.IPTables.String(),
+			"no connection would ever reach exectape; set " + prefix + "SOCKS5_LISTEN, as in 127.0.0.1:1080, or " + prefix + "LISTEN"})
+	}
+	return err
+}
+
+// validateTargets reports that there are no targets, which whatever listens or
+// writes rules can't do without.
+func (c config) validateTargets() error {
+	if c.given[prefix+"TARGETS"] == "" {
+		return errors.New(prefix + "TARGETS is not set; write the address of the runtime's streaming server, as in 127.0.0.1:34567")
+	}
+	return nil
+}
+
+// A variable is what there is to say about one field of config.
+type variable struct{ name, preset, doc string }
+
+func variables() []variable {
+	var all []variable
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config]()) {
+		if name := f.Tag.Get("env"); name != "" {
+			all = append(all, variable{name, f.Tag.Get("envDefault"), f.Tag.Get("doc")})
+		}
+	}
+	return all
+}

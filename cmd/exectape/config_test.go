@@ -1,0 +1,191 @@
+package main
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap/zapcore"
+
+	"exectape/iptables"
+)
+
+func TestConfigOfAnEmptyEnvironmentIsTheDefaults(t *testing.T) {
+	cfg, err := loadConfig(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config{
+		Listen:        netip.MustParseAddrPort("127.0.0.1:1015"),
+		Mark:          iptables.Mark{Value: 0x2000, Mask: 0x2000},
+		IPTables:      iptables.Auto,
+		HeadTimeout:   10 * time.Second,
+		HalfCloseIdle: time.Minute,
+		Dir:           "/var/lib/exectape/casts",
+		CastVersion:   2,
+		LogLevel:      zapcore.InfoLevel,
+		LogFormat:     "json",
+		DrainTimeout:  time.Hour,
+		given:         map[string]string{},
+	}
+	diffConfig(t, want, cfg)
+}
+
+func TestConfigReadsEveryVariable(t *testing.T) {
+	environ := []string{
+		"EXECTAPE_LISTEN=127.0.0.1:1016",
+		"EXECTAPE_SOCKS5_LISTEN=[::1]:1080",
+		"EXECTAPE_TARGETS=127.0.0.1:34567,[::1]:34567",
+		"EXECTAPE_MARK=0x40/0xff",
+		"EXECTAPE_IPTABLES=off",
+		"EXECTAPE_HEAD_TIMEOUT=250ms",
+		"EXECTAPE_HALF_CLOSE_IDLE=2m",
+		"EXECTAPE_DIR=/casts",
+		"EXECTAPE_CAST_VERSION=3",
+		"EXECTAPE_LOG_LEVEL=debug",
+		"EXECTAPE_LOG_FORMAT=console",
+		"EXECTAPE_DRAIN_TIMEOUT=1h30m",
+	}
+	if got, want := len(environ), len(variables()); got != want {
+		t.Fatalf("this test sets %d variables, there are %d", got, want)
+	}
+	cfg, err := loadConfig(append(environ, "HOME=/root", "EXECTAPE_TEST_ROOT=1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := config{
+		Listen:        netip.MustParseAddrPort("127.0.0.1:1016"),
+		SOCKS5Listen:  netip.MustParseAddrPort("[::1]:1080"),
+		Targets:       []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:34567"), netip.MustParseAddrPort("[::1]:34567")},
+		Mark:          iptables.Mark{Value: 0x40, Mask: 0xff},
+		IPTables:      iptables.Off,
+		HeadTimeout:   250 * time.Millisecond,
+		HalfCloseIdle: 2 * time.Minute,
+		Dir:           "/casts",
+		CastVersion:   3,
+		LogLevel:      zapcore.DebugLevel,
+		LogFormat:     "console",
+		DrainTimeout:  90 * time.Minute,
+		given:         cfg.given,
+	}
+	diffConfig(t, want, cfg)
+}
+
+func diffConfig(t *testing.T, want, got config) {
+	t.Helper()
+	addrPort := cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(config{}), addrPort); diff != "" {
+		t.Errorf("config (-want +got):\n%s", diff)
+	}
+}
+
+func TestConfigTakesAnEmptyVariableForOneThatIsNotSet(t *testing.T) {
+	cfg, err := loadConfig([]string{"EXECTAPE_HEAD_TIMEOUT=", "EXECTAPE_SOCKS5_LISTEN=", "EXECTAPE_TARGETS="})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.HeadTimeout != 10*time.Second || cfg.SOCKS5Listen.IsValid() || cfg.Targets != nil {
+		t.Errorf("config = %+v, want the defaults", cfg)
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	for _, mistaken := range []string{
+		"LISTEN=1015",                      // no address
+		"LISTEN=127.0.0.1",                 // no port
+		"LISTEN=127.0.0.1:0",               // whichever port is free: the rules couldn't name it
+		"LISTEN=127.0.0.1:1024",            // anyone may take it
+		"LISTEN=0.0.0.0:1015",              // open to the network
+		"LISTEN=127.0.0.2:1015",            // where no REDIRECT leads
+		"LISTEN=[::1]:1015",                // opened with 127.0.0.1
+		"SOCKS5_LISTEN=10.0.0.1:1080",      // open to the network
+		"SOCKS5_LISTEN=localhost:1080",     // a name
+		"TARGETS=34567",                    // no address
+		"TARGETS=127.0.0.1:34567,",         // a comma too many
+		"TARGETS=auto",                     // not yet
+		"TARGETS=127.0.0.1:0",              // no port
+		"TARGETS=0.0.0.0:34567",            // where it listens, not where the kubelet dials
+		"TARGETS=[::ffff:127.0.0.1]:34567", // IPv4 in disguise
+		"TARGETS=[fe80::1%eth0]:34567",     // iptables knows no zones
+		"MARK=yes",
+		"MARK=0x0/0x2000",    // every unmarked packet has it
+		"MARK=0x4000/0x2000", // no packet has it
+		"IPTABLES=nftables",
+		"HEAD_TIMEOUT=10",
+		"HEAD_TIMEOUT=5 mins",
+		"HEAD_TIMEOUT=0s",
+		"HALF_CLOSE_IDLE=-1m",
+		"CAST_VERSION=1",
+		"CAST_VERSION=two",
+		"LOG_LEVEL=fatal", // zap's, not ours
+		"LOG_LEVEL=loud",
+		"LOG_FORMAT=text",
+		"DRAIN_TIMEOUT=forever",
+		"HEAD_TIMOUT=10s", // misspelt
+		"PORT=tcp://10.0.0.1:80",
+	} {
+		t.Run(mistaken, func(t *testing.T) {
+			_, err := loadConfig([]string{"EXECTAPE_" + mistaken})
+			if err == nil {
+				t.Fatal("was taken")
+			}
+			name, value, _ := strings.Cut(mistaken, "=")
+			if want := "EXECTAPE_" + name + `="` + value + `": `; !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("error = %q, want one line that begins with %q", err, want)
+			}
+		})
+	}
+}
+
+func TestConfigOpensNoRedirectListenerThatNoRuleLeadsTo(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		environ []string
+		open    bool
+	}{
+		{"rules", nil, true},
+		{"no rules", []string{"EXECTAPE_IPTABLES=off"}, false},
+		{"no rules of ours", []string{"EXECTAPE_IPTABLES=off", "EXECTAPE_LISTEN=127.0.0.1:1015"}, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cfg, err := loadConfig(test.environ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := cfg.Listen.IsValid(); got != test.open {
+				t.Errorf("listener open = %v, want %v", got, test.open)
+			}
+		})
+	}
+}
+
+func TestRunNeedsTargetsAndAWayIn(t *testing.T) {
+	const targets = "EXECTAPE_TARGETS=127.0.0.1:34567"
+	for _, test := range []struct {
+		name    string
+		environ []string
+		want    string // part of the error; empty for none
+	}{
+		{"targets", []string{targets}, ""},
+		{"no targets", nil, "EXECTAPE_TARGETS is not set"},
+		{"no way in", []string{targets, "EXECTAPE_IPTABLES=off"}, `EXECTAPE_IPTABLES="off": no connection would ever reach`},
+		{"SOCKS5 only", []string{targets, "EXECTAPE_IPTABLES=off", "EXECTAPE_SOCKS5_LISTEN=127.0.0.1:1080"}, ""},
+		{"somebody else's rules", []string{targets, "EXECTAPE_IPTABLES=off", "EXECTAPE_LISTEN=127.0.0.1:1015"}, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cfg, err := loadConfig(test.environ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = cfg.validateRun()
+			if test.want == "" && err != nil {
+				t.Errorf("error = %v, want none", err)
+			}
+			if test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("error = %v, want one with %q", err, test.want)
+			}
+		})
+	}
+}

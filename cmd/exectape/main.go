@@ -1,0 +1,171 @@
+// Exectape records what the exec and attach sessions of a Kubernetes node show,
+// from between the kubelet and the container runtime, as asciicasts.
+//
+// Its subcommands are listed by "exectape help", its configuration is in the
+// environment. This package is the wiring of the others and decides nothing
+// itself.
+//
+// Exit codes: 0, all went well; 1, it failed; 2, the arguments or the
+// configuration are mistaken and nothing was done.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+func main() {
+	err := run(os.Args[1:], os.Environ(), os.Stdout, os.Stderr)
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "exectape:", strings.ReplaceAll(err.Error(), "\n", "\nexectape: "))
+	}
+	os.Exit(exitCode(err))
+}
+
+// A usageError is a mistake of the caller, found before anything was done.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func exitCode(err error) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.As(err, new(usageError)):
+		return 2
+	}
+	return 1
+}
+
+// A command is a subcommand that needs the configuration.
+type command struct {
+	name, args, doc string
+
+	// lacks says what is missing from the configuration for these arguments.
+	lacks func(config, []string) error
+	run   func(ctx context.Context, cfg config, args []string, stdout, stderr io.Writer) error
+}
+
+var commands = []command{
+	{"run", "", "record the sessions of this node until SIGTERM, then drain", needsRun, record},
+	{"rules", "print|apply|check|remove", "the iptables rules that lead to exectape", needsRules, reader(runRules)},
+	{"ls", "[DIR|FILE ...]", "list casts, the live ones too", nothing, reader(runLs)},
+	{"cat", "--stream stdout|stderr FILE", "the very bytes that the client got", nothing, reader(runCat)},
+	{"tail", "[DIR|FILE ...]", "follow live sessions", nothing, reader(runTail)},
+}
+
+func nothing(config, []string) error { return nil }
+
+func needsRun(cfg config, _ []string) error { return cfg.validateRun() }
+
+// needsRules lets "rules remove" do without targets: it takes out what is
+// there, whatever that led to.
+func needsRules(cfg config, args []string) error {
+	for _, verb := range []string{"print", "apply", "check"} {
+		if slices.Contains(args, verb) {
+			return cfg.validateTargets()
+		}
+	}
+	return nil
+}
+
+// reader adapts a command that writes its result and logs nothing.
+func reader(run func(context.Context, config, []string, io.Writer) error) func(context.Context, config, []string, io.Writer, io.Writer) error {
+	return func(ctx context.Context, cfg config, args []string, stdout, _ io.Writer) error {
+		return run(ctx, cfg, args, stdout)
+	}
+}
+
+func record(ctx context.Context, cfg config, args []string, _, stderr io.Writer) error {
+	if len(args) > 0 {
+		return usageError{fmt.Errorf("run takes no arguments, its configuration is in the environment; remove %q", args[0])}
+	}
+	log := newLogger(cfg, stderr)
+	defer log.Sync() //nolint:errcheck // standard error may well be a terminal, which can't be synced
+	return runRun(ctx, cfg, log)
+}
+
+// run does what args say. The first SIGTERM or SIGINT ends it in order, a
+// second one at once.
+func run(args, environ []string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		return usageError{errors.New(`which command? "exectape help" lists them all`)}
+	}
+	name, args := args[0], args[1:]
+	switch name {
+	case "version":
+		_, err := fmt.Fprintln(stdout, version())
+		return err
+	case "help", "-h", "-help", "--help":
+		return usage(stdout)
+	}
+	for _, c := range commands {
+		if c.name != name {
+			continue
+		}
+		cfg, err := loadConfig(environ)
+		if err := errors.Join(err, c.lacks(cfg, args)); err != nil {
+			return usageError{err}
+		}
+		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+		defer stop()
+		context.AfterFunc(ctx, stop)
+		return c.run(ctx, cfg, args, stdout, stderr)
+	}
+	return usageError{fmt.Errorf(`no such command: %q; "exectape help" lists them all`, name)}
+}
+
+func usage(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprint(t, "Usage: exectape COMMAND\n\n")
+	for _, c := range commands {
+		fmt.Fprintf(t, "  %s %s\t%s\n", c.name, c.args, c.doc)
+	}
+	fmt.Fprint(t, "  version\tprint the version\n  help\tprint this\n\nEnvironment:\n\n")
+	for _, v := range variables() {
+		preset := ""
+		if v.preset != "" {
+			preset = " (" + v.preset + ")"
+		}
+		fmt.Fprintf(t, "  %s%s\t%s%s\n", prefix, v.name, v.doc, preset)
+	}
+	return t.Flush()
+}
+
+// newLogger logs all that happened: it drops no repeated lines, and prints no
+// stacks.
+func newLogger(cfg config, w io.Writer) *zap.Logger {
+	enc := zap.NewProductionEncoderConfig()
+	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
+	enc.EncodeDuration = zapcore.StringDurationEncoder
+	encoder := zapcore.NewJSONEncoder(enc)
+	if cfg.LogFormat == "console" {
+		encoder = zapcore.NewConsoleEncoder(enc)
+	}
+	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), cfg.LogLevel))
+}
+
+// version names this build as far as the toolchain recorded it.
+func version() string {
+	var b strings.Builder
+	b.WriteString("exectape")
+	if info, ok := debug.ReadBuildInfo(); ok {
+		fmt.Fprintf(&b, " %s", info.Main.Version)
+	}
+	fmt.Fprintf(&b, " %s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return b.String()
+}
