@@ -45,11 +45,11 @@ type config struct {
 // redirected is where the kernel's REDIRECT leads a connection of IPv4.
 var redirected = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
-// rules says, in the order of the fields, what each variable must be and what
-// to answer if it is not. A variable that needs no rule takes any value.
-func (c config) rules() []rule {
+// checks says, in the order of the fields, what each variable must be and what
+// to answer if it is not. A variable that has no check takes any value.
+func (c config) checks() []check {
 	port, socks := c.Listen.Port(), c.SOCKS5Listen
-	return []rule{
+	return []check{
 		{"LISTEN", c.Listen.Addr() == redirected && port > 0 && port < 1024,
 			"not 127.0.0.1 with a port below 1024, which no unprivileged process can take over; write 127.0.0.1:1015"},
 		{"SOCKS5_LISTEN", socks == netip.AddrPort{} || socks.Addr().IsLoopback(),
@@ -72,16 +72,16 @@ func (c config) rules() []rule {
 	}
 }
 
-type rule struct {
+type check struct {
 	name   string
-	kept   bool
+	ok     bool
 	answer string // what is wrong; what to do
 }
 
 const notDuration = "not a duration above zero; write a number with ms, s, m or h, as in 10s"
 
-// unreachable reports whether target is never a connection's original
-// destination as the kernel reports it.
+// unreachable reports whether no connection can have target as its original
+// destination, as the kernel tells it.
 func unreachable(target netip.AddrPort) bool {
 	a := target.Addr()
 	return a.IsUnspecified() || a.Is4In6() || a.Zone() != "" || target.Port() == 0
@@ -114,9 +114,9 @@ func loadConfig(environ []string) (config, error) {
 		return cfg, err
 	}
 	var mistakes []error
-	for _, r := range cfg.rules() {
-		if !r.kept || slices.Contains(unread, r.name) {
-			mistakes = append(mistakes, mistake{r.name, cfg.given[prefix+r.name], r.answer})
+	for _, c := range cfg.checks() {
+		if !c.ok || slices.Contains(unread, c.name) {
+			mistakes = append(mistakes, mistake{c.name, cfg.given[prefix+c.name], c.answer})
 		}
 	}
 	if cfg.IPTables == iptables.Off && cfg.given[prefix+"LISTEN"] == "" {

@@ -139,6 +139,17 @@ func TestConfigRefuses(t *testing.T) {
 	}
 }
 
+func TestConfigHasAnAnswerToNonsenseInAnyVariable(t *testing.T) {
+	for _, v := range variables() {
+		if v.name == "DIR" {
+			continue // any name will do
+		}
+		if _, err := loadConfig([]string{prefix + v.name + "=?!"}); err == nil {
+			t.Errorf("%s%s: nonsense was taken; it lacks a check", prefix, v.name)
+		}
+	}
+}
+
 func TestConfigOpensNoRedirectListenerThatNoRuleLeadsTo(t *testing.T) {
 	for _, test := range []struct {
 		name    string
