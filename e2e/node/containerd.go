@@ -1,0 +1,174 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"text/template"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// A Node is a running containerd and what is needed to use it.
+type Node struct {
+	Streaming netip.AddrPort // where it serves exec, attach and port-forward
+	Version   string         // containerd's own words
+
+	directory string
+	process   *exec.Cmd
+	log       *os.File
+	conn      *grpc.ClientConn
+	runtime   cri.RuntimeServiceClient
+}
+
+// containerdVariable has the containerd to run instead of the one in PATH. Its
+// shim must be in PATH beside it.
+const containerdVariable = "EXECTAPE_TEST_CONTAINERD"
+
+func containerd() string {
+	if other := os.Getenv(containerdVariable); other != "" {
+		return other
+	}
+	return "containerd"
+}
+
+// Start starts a containerd whose streaming server listens on streaming. It is
+// ready when Start returns. All it keeps is below /run, which is private and in
+// memory; several may run side by side.
+func Start(ctx context.Context, streaming netip.AddrPort) (_ *Node, err error) {
+	if !Inside() {
+		return nil, errors.New("a node starts only inside its own namespaces: see Enter")
+	}
+	n := &Node{Streaming: streaming}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w\n%s", err, n.logged())
+			err = errors.Join(err, n.Close())
+		}
+	}()
+	if n.directory, err = os.MkdirTemp("/run", "containerd-"); err != nil {
+		return n, err
+	}
+	if err := n.startContainerd(); err != nil {
+		return n, err
+	}
+	n.conn, err = grpc.NewClient("unix://"+n.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return n, err
+	}
+	n.runtime = cri.NewRuntimeServiceClient(n.conn)
+	version, err := n.runtime.Version(ctx, &cri.VersionRequest{}, grpc.WaitForReady(true))
+	if err != nil {
+		return n, fmt.Errorf("wait for containerd: %w", err)
+	}
+	n.Version = version.GetRuntimeName() + " " + version.GetRuntimeVersion()
+	return n, n.importImage(ctx)
+}
+
+func (n *Node) socket() string  { return filepath.Join(n.directory, "socket") }
+func (n *Node) logFile() string { return filepath.Join(n.directory, "log") }
+
+var configuration = template.Must(template.New("").Parse(`version = 2
+root = "{{.Directory}}/root"
+state = "{{.Directory}}/state"
+[grpc]
+  address = "{{.Directory}}/socket"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "{{.Directory}}/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+  stream_server_address = "{{.Streaming.Addr}}"
+  stream_server_port = "{{.Streaming.Port}}"
+  sandbox_image = "{{.Image}}"
+  disable_apparmor = true
+  restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "{{.Directory}}/cni"
+    conf_dir = "{{.Directory}}/cni"
+  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+    runtime_type = "io.containerd.runc.v2"
+`))
+
+func (n *Node) startContainerd() error {
+	var config bytes.Buffer
+	err := configuration.Execute(&config, map[string]any{"Directory": n.directory, "Streaming": n.Streaming, "Image": imageName})
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(n.directory, "config.toml")
+	if err := os.WriteFile(file, config.Bytes(), 0o600); err != nil {
+		return err
+	}
+	if n.log, err = os.Create(n.logFile()); err != nil {
+		return err
+	}
+	process := exec.Command(containerd(), "--config", file)
+	process.Stdout, process.Stderr = n.log, n.log
+	if err := process.Start(); err != nil {
+		return err
+	}
+	n.process = process
+	return nil
+}
+
+// importImage gives containerd its only image. Its own command for that is the
+// one way that needs no registry.
+func (n *Node) importImage(ctx context.Context) error {
+	var image bytes.Buffer
+	if err := writeImage(&image); err != nil {
+		return err
+	}
+	ctr := exec.CommandContext(ctx, "ctr", "--address", n.socket(), "--namespace", "k8s.io", "images", "import", "-")
+	ctr.Stdin = &image
+	if said, err := ctr.CombinedOutput(); err != nil {
+		return fmt.Errorf("import the image: %w\n%s", err, said)
+	}
+	return nil
+}
+
+// stopTime is what containerd and its containers get to end in order. Whatever
+// doesn't ends with the namespaces.
+const stopTime = 10 * time.Second
+
+// Close removes the pods and stops containerd.
+func (n *Node) Close() error {
+	var errs []error
+	if n.runtime != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		errs = append(errs, n.removePods(ctx))
+	}
+	if n.conn != nil {
+		errs = append(errs, n.conn.Close())
+	}
+	if n.process != nil {
+		errs = append(errs, terminate(n.process))
+	}
+	if n.log != nil {
+		errs = append(errs, n.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// terminate asks a process to end, and ends it if it doesn't.
+func terminate(process *exec.Cmd) error {
+	if err := process.Process.Signal(os.Interrupt); err != nil {
+		return err
+	}
+	late := time.AfterFunc(stopTime, func() { _ = process.Process.Kill() })
+	defer late.Stop()
+	return process.Wait()
+}
+
+// logged is the end of what containerd logged, for an error.
+func (n *Node) logged() []byte {
+	all, _ := os.ReadFile(n.logFile())
+	return all[max(0, len(all)-4096):]
+}

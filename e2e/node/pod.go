@@ -1,0 +1,126 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"exectape/e2e/kubelet"
+)
+
+// A Pod is in the node's network, as a pod with hostNetwork is, and so needs no
+// network of its own.
+type Pod struct {
+	node   *Node
+	id     string
+	config *cri.PodSandboxConfig
+}
+
+// RunPod starts a pod.
+func (n *Node) RunPod(ctx context.Context, name string) (*Pod, error) {
+	config := &cri.PodSandboxConfig{
+		Metadata: &cri.PodSandboxMetadata{Name: name, Namespace: "default", Uid: name},
+		Linux: &cri.LinuxPodSandboxConfig{
+			CgroupParent: "/" + os.Getenv(cgroupsVariable),
+			SecurityContext: &cri.LinuxSandboxSecurityContext{
+				NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE},
+			},
+		},
+	}
+	sandbox, err := n.runtime.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: config})
+	if err != nil {
+		return nil, fmt.Errorf("run pod %s: %w", name, err)
+	}
+	return &Pod{node: n, id: sandbox.GetPodSandboxId(), config: config}, nil
+}
+
+func (n *Node) removePods(ctx context.Context) error {
+	pods, err := n.runtime.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
+	if err != nil {
+		return fmt.Errorf("list the pods: %w", err)
+	}
+	var errs []error
+	for _, p := range pods.GetItems() {
+		_, err := n.runtime.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.GetId()})
+		errs = append(errs, err)
+		_, err = n.runtime.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: p.GetId()})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// PortForward returns the URL of a port-forward to the pod.
+func (p *Pod) PortForward(ctx context.Context, port int32) (*url.URL, error) {
+	answer, err := p.node.runtime.PortForward(ctx, &cri.PortForwardRequest{PodSandboxId: p.id, Port: []int32{port}})
+	if err != nil {
+		return nil, fmt.Errorf("port-forward: %w", err)
+	}
+	return url.Parse(answer.GetUrl())
+}
+
+// A Container is a running one.
+type Container struct {
+	node    *Node
+	id      string
+	process kubelet.Process
+}
+
+// RunContainer starts a container in the pod.
+func (p *Pod) RunContainer(ctx context.Context, name string, process kubelet.Process) (*Container, error) {
+	created, err := p.node.runtime.CreateContainer(ctx, &cri.CreateContainerRequest{
+		PodSandboxId:  p.id,
+		SandboxConfig: p.config,
+		Config: &cri.ContainerConfig{
+			Metadata: &cri.ContainerMetadata{Name: name},
+			Image:    &cri.ImageSpec{Image: imageName},
+			Command:  process.Command,
+			Stdin:    process.Stdin,
+			Tty:      process.TTY,
+			Linux:    &cri.LinuxContainerConfig{},
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("create container %s: %w", name, err)
+	}
+	c := &Container{node: p.node, id: created.GetContainerId(), process: process}
+	_, err = p.node.runtime.StartContainer(ctx, &cri.StartContainerRequest{ContainerId: c.id})
+	if err != nil {
+		return nil, fmt.Errorf("start container %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// Exec implements [kubelet.Runtime].
+func (c *Container) Exec(ctx context.Context, process kubelet.Process) (*url.URL, error) {
+	answer, err := c.node.runtime.Exec(ctx, &cri.ExecRequest{
+		ContainerId: c.id,
+		Cmd:         process.Command,
+		Stdin:       process.Stdin,
+		Stdout:      true,
+		Stderr:      !process.TTY,
+		Tty:         process.TTY,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("exec: %w", err)
+	}
+	return url.Parse(answer.GetUrl())
+}
+
+// Attach returns the URL at which the container's own process is attached to.
+func (c *Container) Attach(ctx context.Context) (*url.URL, error) {
+	answer, err := c.node.runtime.Attach(ctx, &cri.AttachRequest{
+		ContainerId: c.id,
+		Stdin:       c.process.Stdin,
+		Stdout:      true,
+		Stderr:      !c.process.TTY,
+		Tty:         c.process.TTY,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("attach: %w", err)
+	}
+	return url.Parse(answer.GetUrl())
+}
