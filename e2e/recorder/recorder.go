@@ -1,0 +1,94 @@
+// Package recorder runs exectape as its users do: the built command, configured
+// by its environment, watched through its log.
+//
+// It knows nothing of what is inside: what it tells is what an operator sees.
+package recorder
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+)
+
+// Build builds the command from the product's sources in the directory source,
+// and returns its path in the directory target.
+func Build(ctx context.Context, source, target string, flags ...string) (string, error) {
+	program := filepath.Join(target, "exectape")
+	args := append([]string{"build", "-o", program}, flags...)
+	build := exec.CommandContext(ctx, "go", append(args, "./cmd/exectape")...)
+	build.Dir = source
+	if said, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build ./cmd/exectape: %w\n%s", err, said)
+	}
+	return program, nil
+}
+
+// A Program is a built exectape and the environment that configures it.
+type Program struct {
+	Path string
+	Env  []string            // the EXECTAPE_ variables
+	User *syscall.Credential // nil: as we are
+}
+
+// Command returns a command of the program, such as "ls", that was not started
+// yet.
+func (p Program) Command(ctx context.Context, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, p.Path, args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, p.Env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.User}
+	return cmd
+}
+
+// A Recorder is a running "exectape run".
+type Recorder struct {
+	Log *Log
+
+	process *exec.Cmd
+	ended   chan struct{} // closed when the process has ended
+	err     error         // how it did
+}
+
+// Start starts recording. It returns when the recorder is ready, and else with
+// an error that says what it logged.
+func (p Program) Start(ctx context.Context) (*Recorder, error) {
+	r := &Recorder{Log: new(Log), ended: make(chan struct{})}
+	// The command is not bound to ctx: what is started is stopped.
+	r.process = p.Command(context.WithoutCancel(ctx), "run")
+	r.process.Stdout, r.process.Stderr = &r.Log.all, &r.Log.all
+	if err := r.process.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		r.err = r.process.Wait()
+		_ = r.Log.all.Close() // it never fails
+		close(r.ended)
+	}()
+	if _, err := r.Log.Next(ctx, "ready"); err != nil {
+		r.Kill()
+		return nil, fmt.Errorf("exectape did not become ready: %w\n%s", err, r.Log)
+	}
+	return r, nil
+}
+
+// Terminate asks the recorder to stop, as its service manager does.
+func (r *Recorder) Terminate() { _ = r.process.Process.Signal(syscall.SIGTERM) } // it may have ended
+
+// Kill ends the recorder at once, in the middle of whatever it does.
+func (r *Recorder) Kill() {
+	_ = r.process.Process.Kill() // it may have ended
+	<-r.ended
+}
+
+// Wait waits until the recorder has ended. Its error says with which exit code,
+// unless that is 0.
+func (r *Recorder) Wait(ctx context.Context) error {
+	select {
+	case <-r.ended:
+		return r.err
+	case <-ctx.Done():
+		return fmt.Errorf("exectape did not end: %w", ctx.Err())
+	}
+}
