@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+
+	"exectape/intercept"
+	"exectape/iptables"
+	"exectape/session"
+	"exectape/sink"
+	"exectape/spdy"
+)
+
+// protocols are what a session can be upgraded to, by the Upgrade header of
+// the 101. Whatever is not among them is kept raw.
+var protocols = map[string]intercept.Protocol{
+	"spdy/3.1": {
+		Name:              "spdy",
+		SubprotocolHeader: "X-Stream-Protocol-Version",
+		NewDecoder:        func(subprotocol string) session.Decoder { return spdy.New(subprotocol) },
+	},
+}
+
+// runRun records until ctx ends, then drains. The order matters: no rule leads
+// to exectape before it can serve, and none does when it stops serving.
+func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
+	dir, err := sink.OpenDir(cfg.Dir, cfg.CastVersion, log)
+	if err != nil {
+		return err
+	}
+	if err := dir.Recover(ctx); err != nil {
+		return err
+	}
+	server := newServer(cfg, dir, log)
+	listeners, err := listen(cfg, log)
+	if err != nil {
+		return err
+	}
+	// Its context ends when ctx does or when a listener fails.
+	serving, ctx := errgroup.WithContext(ctx)
+	for _, l := range listeners {
+		serving.Go(func() error { return l.serve(server) })
+	}
+	tables, err := redirectHere(ctx, cfg, log)
+	if err == nil {
+		log.Info("ready", zap.Stringers("targets", cfg.Targets))
+		<-ctx.Done()
+	}
+	return errors.Join(err, drain(cfg, server, tables, log), serving.Wait())
+}
+
+// redirectHere puts the rules in place, unless there are to be none: then it
+// returns no tables.
+func redirectHere(ctx context.Context, cfg config, log *zap.Logger) (*iptables.Tables, error) {
+	if cfg.IPTables == iptables.Off {
+		return nil, nil
+	}
+	tables, err := iptables.New(ctx, cfg.IPTables)
+	if err != nil {
+		return nil, err
+	}
+	if err := tables.Apply(ctx, redirect(cfg)); err != nil {
+		return tables, err
+	}
+	log.Info("rules in place", zap.Stringer("iptables", tables.Backend()))
+	return tables, nil
+}
+
+func newServer(cfg config, dir *sink.Dir, log *zap.Logger) *intercept.Server {
+	s := &intercept.Server{
+		Targets:       cfg.Targets,
+		Protocols:     protocols,
+		Open:          dir.Open,
+		HeadTimeout:   cfg.HeadTimeout,
+		HalfCloseIdle: cfg.HalfCloseIdle,
+		Log:           log,
+	}
+	if cfg.Listen.IsValid() {
+		s.Mark = cfg.Mark.Value
+	}
+	return s
+}
+
+// A listener is an open one and the way to serve it.
+type listener struct {
+	*net.TCPListener
+	serve func(*intercept.Server) error
+}
+
+// listen opens the listeners that cfg asks for, or none.
+func listen(cfg config, log *zap.Logger) (all []listener, err error) {
+	defer func() {
+		if err != nil {
+			for _, l := range all {
+				_ = l.Close()
+			}
+		}
+	}()
+	open := func(network string, a netip.AddrPort, serve func(*intercept.Server, *net.TCPListener) error) error {
+		ln, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(a))
+		if err == nil {
+			all = append(all, listener{ln, func(s *intercept.Server) error { return serve(s, ln) }})
+		}
+		return err
+	}
+	if cfg.Listen.IsValid() {
+		if err := open("tcp4", cfg.Listen, (*intercept.Server).Serve); err != nil {
+			return all, fmt.Errorf("open the listener for redirected connections: %w", err)
+		}
+		loopback6 := netip.AddrPortFrom(netip.IPv6Loopback(), cfg.Listen.Port())
+		switch err := open("tcp6", loopback6, (*intercept.Server).Serve); {
+		case noIPv6(err) && !hasIPv6(cfg.Targets):
+			log.Info("no IPv6 on this node", zap.Error(err))
+		case err != nil:
+			return all, fmt.Errorf("open the listener for redirected connections: %w", err)
+		}
+	}
+	if cfg.SOCKS5Listen.IsValid() {
+		if err := open("tcp", cfg.SOCKS5Listen, (*intercept.Server).ServeSOCKS5); err != nil {
+			return all, fmt.Errorf("open the SOCKS5 listener: %w", err)
+		}
+	}
+	return all, nil
+}
+
+func noIPv6(err error) bool {
+	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
+}
+
+func hasIPv6(targets []netip.AddrPort) bool {
+	for _, t := range targets {
+		if t.Addr().Is6() {
+			return true
+		}
+	}
+	return false
+}
+
+// drainedSentence is what a user reads whose session outlives the drain.
+const drainedSentence = "exectape: this session was ended because the recorder on its node stops; run the command again"
+
+// drain lets no new connection come, waits for the sessions to end, and only
+// then takes out the chain: its rules keep connection tracking hooked, without
+// which a redirected session would be reset.
+func drain(cfg config, server *intercept.Server, tables *iptables.Tables, log *zap.Logger) (err error) {
+	// A context of its own: that of the process has ended.
+	ctx, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
+	defer cancel()
+	log.Info("draining", zap.Duration("at_most", cfg.DrainTimeout))
+	if tables != nil {
+		err = tables.RemoveJump(ctx)
+	}
+	if ended := server.Shutdown(ctx, drainedSentence); ended > 0 {
+		log.Warn("sessions ended before their time", zap.Int("sessions", ended))
+	}
+	if tables != nil {
+		err = errors.Join(err, tables.RemoveChain(context.Background()))
+	}
+	log.Info("stopped")
+	return err
+}

@@ -1,0 +1,123 @@
+package sink
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"exectape/session"
+
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+// The endings of the files of one cast.
+const (
+	liveSuffix    = ".cast.part"
+	castSuffix    = ".cast"
+	summarySuffix = ".json"
+	tempSuffix    = ".json.tmp" // a summary that is being written
+)
+
+// A Dir is a directory of casts. Several instances may use one directory.
+type Dir struct {
+	root    *os.Root // so that no name leads out of it
+	version int
+	log     *zap.Logger
+}
+
+// OpenDir opens the directory at path, and makes it if there is none. Casts
+// that it begins are of the given version of asciicast, 2 or 3.
+func OpenDir(path string, version int, log *zap.Logger) (*Dir, error) {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return nil, fmt.Errorf("directory of casts: %w", err)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("directory of casts: %w", err)
+	case info.Mode().Perm()&0o022 != 0:
+		return nil, fmt.Errorf("directory of casts %s: others may write to it (%v), and so make casts up; chmod it to 0700", path, info.Mode().Perm())
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, fmt.Errorf("directory of casts: %w", err)
+	}
+	return &Dir{root: root, version: version, log: log}, nil
+}
+
+// Close closes the directory. Its recordings are finished before.
+func (d *Dir) Close() error { return d.root.Close() }
+
+// Open begins the recording of a session. When it returns, the cast is there.
+func (d *Dir) Open(info session.Info) (session.Recorder, error) {
+	name := info.Start.UTC().Format(timeInName) + "_" + info.ID
+	file, err := d.create(name + liveSuffix)
+	if err != nil {
+		return nil, fmt.Errorf("begin a cast: %w", err)
+	}
+	r := newRecording(d, file, name, info)
+	if err := r.writeSlot(); err != nil {
+		_ = file.Close() // the next Recover finds it
+		return nil, fmt.Errorf("begin a cast: %w", err)
+	}
+	return r, nil
+}
+
+const timeInName = "20060102T150405Z"
+
+// create makes a file and locks it. Another instance's Recover must not come
+// in between, or it would take the file for a leftover: that is what the
+// directory's own lock is for.
+func (d *Dir) create(name string) (*os.File, error) {
+	unlock, err := d.lock(unix.LOCK_SH)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	file, err := d.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = file.Close()
+		return nil, fmt.Errorf("lock %s: %w", name, err)
+	}
+	return file, nil
+}
+
+// lock locks the directory, for the moment in which a live cast can't be told
+// from a leftover. Each lock has a descriptor of its own: flock belongs to it.
+func (d *Dir) lock(how int) (unlock func(), err error) {
+	self, err := d.root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(self.Fd()), how)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		_ = self.Close()
+		return nil, fmt.Errorf("lock the directory of casts: %w", err)
+	}
+	return func() { _ = self.Close() }, nil
+}
+
+// sync makes the names in the directory durable.
+func (d *Dir) sync() error {
+	self, err := d.root.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(self.Sync(), self.Close())
+}
+
+// exists reports whether the directory has a file of that name.
+func (d *Dir) exists(name string) bool {
+	_, err := d.root.Lstat(name)
+	return !errors.Is(err, fs.ErrNotExist)
+}

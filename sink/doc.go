@@ -1,0 +1,15 @@
+// Package sink is where casts live: a directory.
+//
+//	20261123T173105Z_7f3a9c01.cast.part   a live session, flocked by its recorder
+//	20261123T173105Z_7f3a9c01.cast        a finished one
+//	20261123T173105Z_7f3a9c01.json        its summary
+//
+// The files are 0600 in a directory that nobody else may write to. A [Dir]
+// begins a [Recording] for each session, and finishes what an instance that
+// died has left behind. A recording has one writer, which keeps its own offset:
+// the cast's header is written over in place, everything else is appended, and
+// a line that was written is never written again.
+//
+// What a session's bytes mean is decided elsewhere (packages session, cast), as
+// is whether a session may go on that can't be recorded.
+package sink
