@@ -63,9 +63,9 @@ type command struct {
 var commands = []command{
 	{"run", "", "record the sessions of this node until SIGTERM, then drain", needsRun, record},
 	{"rules", "print|apply|check|remove", "the iptables rules that lead to exectape", needsRules, reader(runRules)},
-	{"ls", "[DIR|FILE ...]", "list casts, the live ones too", nothing, reader(runLs)},
-	{"cat", "--stream stdout|stderr FILE", "the very bytes that the client got", nothing, reader(runCat)},
-	{"tail", "[DIR|FILE ...]", "follow live sessions", nothing, reader(runTail)},
+	{"ls", "[--json] [DIR|FILE ...]", "list casts, the live ones too", nothing, reader(runLs)},
+	{"cat", "[--stream stdout|stderr] FILE", "the very bytes that the client got", nothing, reader(runCat)},
+	{"tail", "[--session ID] [DIR]", "follow live sessions", nothing, reader(runTail)},
 }
 
 func nothing(config, []string) error { return nil }
@@ -90,9 +90,25 @@ func reader(run func(context.Context, config, []string, io.Writer) error) func(c
 	}
 }
 
-func record(ctx context.Context, cfg config, args []string, _, stderr io.Writer) error {
-	if len(args) > 0 {
-		return usageError{fmt.Errorf("run takes no arguments, its configuration is in the environment; remove %q", args[0])}
+const runHelp = `Usage: exectape run
+
+Records the exec and attach sessions of this node, and logs to standard error.
+Its configuration is in the environment: "exectape help" lists it. SIGTERM and
+SIGINT make it drain, a second one ends it at once.
+
+Example: record without touching a rule, for whoever comes by SOCKS5.
+
+  EXECTAPE_TARGETS=127.0.0.1:34567 EXECTAPE_IPTABLES=off \
+  EXECTAPE_SOCKS5_LISTEN=127.0.0.1:1080 EXECTAPE_DIR=casts exectape run
+`
+
+func record(ctx context.Context, cfg config, args []string, stdout, stderr io.Writer) error {
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	if help, err := parse(flags, args, runHelp, stdout); help || err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return usageError{fmt.Errorf("run takes no arguments, its configuration is in the environment; remove %q", flags.Arg(0))}
 	}
 	log := newLogger(cfg, stderr)
 	defer log.Sync() //nolint:errcheck // standard error may well be a terminal, which can't be synced
@@ -118,7 +134,7 @@ func run(args, environ []string, stdout, stderr io.Writer) error {
 			continue
 		}
 		cfg, err := loadConfig(environ)
-		if err := errors.Join(err, c.lacks(cfg, args)); err != nil {
+		if err := errors.Join(err, c.lacks(cfg, args)); err != nil && !asksForHelp(args) {
 			return usageError{err}
 		}
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -129,9 +145,14 @@ func run(args, environ []string, stdout, stderr io.Writer) error {
 	return usageError{fmt.Errorf(`no such command: %q; "exectape help" lists them all`, name)}
 }
 
+// asksForHelp reports whether args need no configuration, however mistaken it is.
+func asksForHelp(args []string) bool {
+	return len(args) == 1 && slices.Contains([]string{"-h", "-help", "--help"}, args[0])
+}
+
 func usage(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprint(t, "Usage: exectape COMMAND\n\n")
+	fmt.Fprint(t, "Usage: exectape COMMAND, and exectape COMMAND -h to have it explained\n\n")
 	for _, c := range commands {
 		fmt.Fprintf(t, "  %s %s\t%s\n", c.name, c.args, c.doc)
 	}
