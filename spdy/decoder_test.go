@@ -2,7 +2,6 @@ package spdy_test
 
 import (
 	"bytes"
-	"fmt"
 	"hash/adler32"
 	"net/http"
 	"os"
@@ -389,7 +388,7 @@ func FuzzCutsDoNotMatter(f *testing.F) {
 			return int(cuts[i%len(cuts)])
 		})
 		if diff := cmp.Diff(decode(whole), decode(cut)); diff != "" {
-			t.Error(fmt.Sprintf("(-whole +cut):\n%s", diff))
+			t.Errorf("(-whole +cut):\n%s", diff)
 		}
 	})
 }
