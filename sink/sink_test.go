@@ -1,0 +1,257 @@
+package sink_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"exectape/cast"
+	"exectape/session"
+	"exectape/sink"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+)
+
+var target = netip.MustParseAddrPort("127.0.0.1:34567")
+
+func newInfo(id string) session.Info {
+	return session.Info{ID: id, Start: time.Now(), Verb: "exec", Target: target, Protocol: "spdy", Subprotocol: "v4.channel.k8s.io"}
+}
+
+func openDir(t *testing.T, path string) *sink.Dir {
+	t.Helper()
+	d, err := sink.OpenDir(path, 2, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	return d
+}
+
+func begin(t *testing.T, d *sink.Dir, id string) session.Recorder {
+	t.Helper()
+	r, err := d.Open(newInfo(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func record(t *testing.T, r session.Recorder, events ...session.Event) {
+	t.Helper()
+	for _, e := range events {
+		must(t, r.Record(e))
+	}
+	must(t, r.Commit())
+}
+
+func output(stream session.Stream, data string) session.Event {
+	return session.Event{Kind: session.Output, Stream: stream, Data: []byte(data)}
+}
+
+// only returns the one cast in a directory.
+func only(t *testing.T, dir string) sink.Entry {
+	t.Helper()
+	all, err := sink.List(dir)
+	must(t, err)
+	if len(all) != 1 {
+		t.Fatalf("%d casts, want one: %+v", len(all), all)
+	}
+	return all[0]
+}
+
+// streams returns what the cast at path says that was written, by stream.
+func streams(t *testing.T, path string) map[session.Stream]string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	d, err := cast.NewDecoder(bytes.NewReader(b))
+	must(t, err)
+	var exact cast.Exact
+	all := map[session.Stream]string{}
+	for {
+		ev, err := d.Next()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		must(t, err)
+		stream, data, err := exact.Output(ev)
+		must(t, err)
+		if len(data) > 0 {
+			all[stream] += string(data)
+		}
+	}
+}
+
+// names returns the names in a directory.
+func names(t *testing.T, dir string) (all []string) {
+	t.Helper()
+	files, err := os.ReadDir(dir)
+	must(t, err)
+	for _, f := range files {
+		all = append(all, f.Name())
+	}
+	return all
+}
+
+func TestASessionBecomesACastAndASummary(t *testing.T) {
+	dir := t.TempDir()
+	r := begin(t, openDir(t, dir), "7f3a9c01")
+	record(t, r,
+		session.Event{Kind: session.Opened, Stream: session.Stdout}, session.Event{Kind: session.Opened, Stream: session.Stderr},
+		output(session.Stdout, "out\n"), output(session.Stderr, "error\n"),
+		session.Event{Kind: session.Input, Stream: session.Stdin, Data: []byte("a password")},
+		session.Event{Kind: session.Status, Exit: &session.Exit{Code: 3, Message: "exit code 3"}})
+	must(t, r.Close(session.End{At: time.Second, Reason: session.EndCompleted, Detail: "exit code 3"}))
+
+	e := only(t, dir)
+	no, three := false, 3
+	want := session.Summary{
+		ID: "7f3a9c01", Verb: "exec", Protocol: "spdy", Subprotocol: "v4.channel.k8s.io", Target: target, TTY: &no,
+		Streams:  session.Streams{Stdout: &session.Count{Bytes: 4}, Stderr: &session.Count{Bytes: 6}},
+		ExitCode: &three, EndReason: session.EndCompleted, EndDetail: "exit code 3", Gaps: []session.Loss{},
+	}
+	file, err := os.ReadFile(e.Path)
+	must(t, err)
+	sum := sha256.Sum256(file)
+	want.SHA256 = hex.EncodeToString(sum[:])
+	got := e.Summary
+	if d := got.End.Sub(got.Start); d != time.Second {
+		t.Errorf("it took %v", d)
+	}
+	got.Start, got.End = time.Time{}, time.Time{}
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(map[session.Stream]string{session.Stdout: "out\n", session.Stderr: "error\n"}, streams(t, e.Path)); diff != "" {
+		t.Errorf("streams (-want +got):\n%s", diff)
+	}
+	if bytes.Contains(file, []byte("a password")) {
+		t.Error("what was typed is in the cast")
+	}
+	for _, name := range names(t, dir) {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		must(t, err)
+		if info.Mode() != 0o600 {
+			t.Errorf("%s has mode %v", name, info.Mode())
+		}
+	}
+}
+
+func TestTheKeysOfASummary(t *testing.T) {
+	dir := t.TempDir()
+	r := begin(t, openDir(t, dir), "7f3a9c01")
+	must(t, r.Close(session.End{Reason: session.EndTarget}))
+	b, err := os.ReadFile(strings.TrimSuffix(only(t, dir).Path, ".cast") + ".json")
+	must(t, err)
+	var got map[string]any
+	must(t, json.Unmarshal(b, &got))
+	for _, key := range []string{"id", "start", "end", "verb", "protocol", "subprotocol", "target", "tty", "streams", "exit_code", "end_reason", "gaps", "sha256"} {
+		if _, ok := got[key]; !ok {
+			t.Errorf("no key %q in %s", key, b)
+		}
+	}
+}
+
+func TestWhatIsCommittedCanBeReadWhileTheSessionIsLive(t *testing.T) {
+	dir := t.TempDir()
+	r := begin(t, openDir(t, dir), "7f3a9c01")
+	for _, part := range []string{"$ ", "caf\xc3", "\xa9\n"} {
+		record(t, r, output(session.Stdout, part))
+		e := only(t, dir)
+		if !e.Live || e.Summary.ID != "7f3a9c01" {
+			t.Errorf("entry = %+v", e)
+		}
+		if got := streams(t, e.Path)[session.Stdout]; !strings.HasSuffix(got, part) {
+			t.Errorf("read %q, want what ends in %q", got, part)
+		}
+	}
+	must(t, r.Close(session.End{}))
+}
+
+func TestTheFirstResizeIsPutIntoTheHeaderAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	r := begin(t, openDir(t, dir), "7f3a9c01")
+	record(t, r, output(session.Stdout, "$ "), session.Event{Kind: session.Resize, Size: session.Size{Cols: 132, Rows: 43}})
+	b, err := os.ReadFile(only(t, dir).Path)
+	must(t, err)
+	d, err := cast.NewDecoder(bytes.NewReader(b))
+	must(t, err)
+	if want := (session.Size{Cols: 132, Rows: 43}); d.Header().Size != want {
+		t.Errorf("size = %v, want %v", d.Header().Size, want)
+	}
+	must(t, r.Close(session.End{}))
+}
+
+func TestBothDirectionsMayRecordAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	r := begin(t, openDir(t, dir), "7f3a9c01")
+	var both sync.WaitGroup
+	for _, stream := range []session.Stream{session.Stdout, session.Stderr} {
+		both.Go(func() {
+			for range 500 {
+				if err := errors.Join(r.Record(output(stream, stream.String()+"\n")), r.Commit()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	both.Wait()
+	must(t, r.Close(session.End{}))
+	for stream, got := range streams(t, only(t, dir).Path) {
+		if want := strings.Repeat(stream.String()+"\n", 500); got != want {
+			t.Errorf("%v: %d bytes, want %d", stream, len(got), len(want))
+		}
+	}
+}
+
+func TestOpenDirRefusesADirectoryThatOthersCanWriteTo(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o777))
+	if _, err := sink.OpenDir(dir, 2, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "chmod it to 0700") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestOpenDirMakesOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a", "b")
+	openDir(t, path)
+	info, err := os.Stat(path)
+	must(t, err)
+	if info.Mode().Perm() != 0o700 {
+		t.Errorf("mode = %v", info.Mode())
+	}
+}
+
+func TestASymbolicLinkIsNotFollowed(t *testing.T) {
+	dir, elsewhere := t.TempDir(), filepath.Join(t.TempDir(), "secret")
+	must(t, os.WriteFile(elsewhere, []byte("{\"version\":2}\n[1, \"o\", \"torn"), 0o600))
+	for _, name := range []string{"20261123T173105Z_7f3a9c01.cast.part", "20261123T173105Z_7f3a9c02.cast"} {
+		must(t, os.Symlink(elsewhere, filepath.Join(dir, name)))
+	}
+	must(t, openDir(t, dir).Recover(t.Context()))
+	if b, err := os.ReadFile(elsewhere); err != nil || !bytes.HasSuffix(b, []byte("torn")) {
+		t.Errorf("the link's target is %q, %v", b, err)
+	}
+	if all, err := sink.List(dir); err != nil || len(all) > 0 {
+		t.Errorf("listed: %+v, %v", all, err)
+	}
+}
