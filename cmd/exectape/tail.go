@@ -52,7 +52,10 @@ func runTail(ctx context.Context, cfg config, args []string, stdout io.Writer) e
 	if *id != "" {
 		return tailOne(ctx, dir, *id, stdout)
 	}
-	t := &tail{dir: dir, out: &prefixer{w: stdout}, live: make(map[string]*follower)}
+	t, err := newTail(dir, stdout)
+	if err != nil {
+		return err
+	}
 	return t.run(ctx)
 }
 
@@ -95,16 +98,26 @@ type tail struct {
 	live map[string]*follower // by path
 }
 
-func (t *tail) run(ctx context.Context) error {
-	defer func() {
-		for _, f := range t.live {
-			f.close()
-		}
-	}()
-	// What was said before we came is not repeated.
-	if err := t.look(func(f *follower) error { return f.next(func([]byte) error { return nil }) }); err != nil {
-		return err
+// newTail begins to follow: what was said before is not repeated.
+func newTail(dir string, w io.Writer) (*tail, error) {
+	t := &tail{dir: dir, out: &prefixer{w: w}, live: make(map[string]*follower)}
+	skip := func([]byte) error { return nil }
+	if err := t.look(func(f *follower) error { return f.next(skip) }); err != nil {
+		t.close()
+		return nil, err
 	}
+	return t, nil
+}
+
+func (t *tail) close() {
+	for _, f := range t.live {
+		f.close()
+	}
+}
+
+// run prints what is new until ctx ends.
+func (t *tail) run(ctx context.Context) error {
+	defer t.close()
 	for wait(ctx) {
 		if err := t.look(func(f *follower) error { return t.out.line(f.id, "session started") }); err != nil {
 			return err
@@ -229,7 +242,11 @@ type prefixer struct {
 
 // line prints a line of our own.
 func (p *prefixer) line(id, text string) error {
-	return p.write(id, append([]byte("-- "+text+" --"), '\n'))
+	text = "-- " + text + " --\n"
+	if p.last == id {
+		text = "\n" + text
+	}
+	return p.write(id, []byte(text))
 }
 
 func (p *prefixer) write(id string, data []byte) error {
