@@ -155,7 +155,7 @@ func raiseLoopback() error {
 	if err != nil {
 		return fmt.Errorf("loopback: %w", err)
 	}
-	defer unix.Close(fd) //nolint:errcheck // nothing was written to it
+	defer unix.Close(fd)
 	lo, err := unix.NewIfreq("lo")
 	if err != nil {
 		return err
