@@ -9,6 +9,7 @@
 //	server.go    accept, serve, drain
 //	original.go  the original destination; the mark on our own dials
 //	socks.go     the other entry, for where no rule can be set
+//	tls.go       what can't be read
 //	exchange.go  requests and responses, up to a 101
 //	message.go   one HTTP message, parsed by net/http and forwarded as it came
 //	upgrade.go   the 101: recorded, or spliced if it is a port-forward

@@ -119,20 +119,23 @@ type badRequest struct{ error }
 func (b *badRequest) Error() string { return "read a request: " + b.error.Error() }
 func (b *badRequest) Unwrap() error { return b.error }
 
-// answer tells a client why its request was not forwarded, if that is why its
-// connection ends: a server's own answer to it would be much the same.
-func answer(client io.Writer, err error) {
+// answerTo tells a client why its request was not forwarded, if that is why
+// its connection ends: a server's own answer to it would be much the same.
+func answerTo(client io.Writer, err error) {
 	var bad *badRequest
-	if !errors.As(err, &bad) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return
+	switch {
+	case !errors.As(err, &bad), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, errHeadTooLarge):
+		answer(client, http.StatusRequestHeaderFieldsTooLarge, "exectape: "+bad.Error())
+	default:
+		answer(client, http.StatusBadRequest, "exectape: "+bad.Error())
 	}
-	status := http.StatusBadRequest
-	if errors.Is(err, errHeadTooLarge) {
-		status = http.StatusRequestHeaderFieldsTooLarge
-	}
-	sentence := "exectape: " + bad.Error() + "\n"
-	_, _ = fmt.Fprintf(client, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
-		status, http.StatusText(status), len(sentence), sentence)
+}
+
+// answer is the last answer on a connection, and our own.
+func answer(client io.Writer, status int, sentence string) {
+	_, _ = fmt.Fprintf(client, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s\n",
+		status, http.StatusText(status), len(sentence)+1, sentence)
 }
 
 func (x *exchanges) targetEnded() bool {

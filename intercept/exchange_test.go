@@ -175,7 +175,7 @@ func TestWhatIsNoRequestIsAnswered(t *testing.T) {
 		name, sent string
 		status     int
 	}{
-		{"no HTTP", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\n", 400},
+		{"no HTTP", "\x00\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\n", 400},
 		{"a head beyond the server's own limit", "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", 2<<20), 431},
 	}
 	for _, test := range tests {

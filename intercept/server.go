@@ -26,6 +26,7 @@ type Server struct {
 	// Open begins the recording of a session, before its 101 is forwarded.
 	Open func(session.Info) (session.Recorder, error)
 
+	Policy        session.Policy
 	HeadTimeout   time.Duration // for one HTTP head, of either side
 	HalfCloseIdle time.Duration // for a direction whose opposite has ended
 	Log           *zap.Logger
@@ -34,6 +35,7 @@ type Server struct {
 	listeners []net.Listener
 	links     map[*link]struct{}
 	stopping  bool
+	overTLS   map[netip.AddrPort]int
 
 	served sync.WaitGroup // one for each link
 }
@@ -143,6 +145,10 @@ func (s *Server) dial(l *link, to netip.AddrPort) error {
 // been read already, and its target.
 func (s *Server) intercept(l *link, first []byte) {
 	client, target := newWire(&resumed{l.client, first}), newWire(l.target)
+	if beginsTLS(client, s.HeadTimeout) {
+		s.tls(l, client)
+		return
+	}
 	up, err := follow(client, target, s.HeadTimeout)
 	switch {
 	case up != nil:
@@ -150,7 +156,7 @@ func (s *Server) intercept(l *link, first []byte) {
 	case errors.Is(err, io.EOF):
 		linger(l.client, s.HeadTimeout)
 	default:
-		answer(l.client, err)
+		answerTo(l.client, err)
 		s.Log.Info("connection ended before an upgrade", zap.Error(err),
 			zap.Stringer("client", l.client.RemoteAddr()), zap.Stringer("target", l.to))
 	}

@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"net/http"
 	"net/netip"
 	"strings"
 	"time"
@@ -52,6 +54,12 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) {
 	info, decoder := s.describe(l.to, up)
 	log := s.Log.With(zap.String("id", info.ID), zap.String("verb", info.Verb), zap.String("protocol", info.Protocol))
 	recorder, err := s.Open(info)
+	if err != nil && s.Policy == session.FailClosed {
+		log.Error("session refused", zap.Error(err))
+		answer(client, http.StatusServiceUnavailable, fmt.Sprintf("exectape refused this session because it can't be recorded: %v", err))
+		linger(l.client, s.HeadTimeout)
+		return
+	}
 	if err != nil {
 		log.Error("session not recorded", zap.Error(err))
 		recorder = unrecorded{}
@@ -59,7 +67,7 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) {
 	if err := target.forward(client); err != nil {
 		log.Info("session not started", zap.Error(err))
 	}
-	conn := session.NewConn(&resumed{l.target, target.rest()}, info, decoder, recorder)
+	conn := session.NewConn(&resumed{l.target, target.rest()}, info, decoder, recorder, s.Policy)
 	log.Info("session started", zap.Stringer("target", info.Target), zap.String("subprotocol", info.Subprotocol))
 
 	l.begin(conn)

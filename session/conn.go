@@ -25,9 +25,10 @@ type Duplex interface {
 type Conn struct {
 	Duplex // the target
 
-	rec   Recorder
-	start time.Time
-	feed  func(Event) // emit, bound once
+	rec    Recorder
+	policy Policy
+	start  time.Time
+	feed   func(Event) // emit, bound once
 
 	mu     sync.Mutex // guards all below: the two directions share the decoder
 	dec    Decoder
@@ -36,20 +37,21 @@ type Conn struct {
 	exit   *Exit           // the last Status
 	recErr error           // the first that the recorder answered
 	first  EndReason       // who went away first
+	clean  bool            // what was handed to the client ends at a frame's boundary
 	ending *ending         // set by End
 }
 
 // NewConn returns the recording connection to target of the session that info
 // describes.
-func NewConn(target Duplex, info Info, dec Decoder, rec Recorder) *Conn {
-	c := &Conn{Duplex: target, rec: rec, start: info.Start, dec: dec}
+func NewConn(target Duplex, info Info, dec Decoder, rec Recorder, policy Policy) *Conn {
+	c := &Conn{Duplex: target, rec: rec, policy: policy, start: info.Start, dec: dec, clean: true}
 	c.feed = c.emit
 	return c
 }
 
 // Write records what the client sends and passes it on to the target.
 func (c *Conn) Write(p []byte) (int, error) {
-	if c.observe(FromClient, p) {
+	if !c.observe(FromClient, p) {
 		return len(p), nil // the session is over: what still comes has no reader
 	}
 	return c.Duplex.Write(p)
@@ -74,7 +76,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		}
 		n, err := c.Duplex.Read(p[:room])
 		if n > 0 {
-			c.observe(FromServer, p[:n])
+			if !c.observe(FromServer, p[:n]) {
+				continue
+			}
 			return n, nil // an error comes again
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) && c.waiting() {
@@ -87,21 +91,40 @@ func (c *Conn) Read(p []byte) (int, error) {
 	}
 }
 
-// observe decodes and records p, and reports whether the session is over.
-func (c *Conn) observe(from Direction, p []byte) (over bool) {
+// observe decodes and records p, and reports whether it may be passed on.
+func (c *Conn) observe(from Direction, p []byte) bool {
 	c.mu.Lock()
 	c.now = time.Since(c.start)
-	over = c.ending != nil && c.ending.said
+	over := c.ending != nil && c.ending.said
 	if !over {
 		c.decode(from, p)
 	}
 	c.mu.Unlock()
-	if err := c.rec.Commit(); err != nil {
-		c.mu.Lock()
-		c.note(err)
-		c.mu.Unlock()
+	err := c.rec.Commit()
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.note(err)
+	if reason := c.failure(from); reason != "" {
+		c.end("exectape ended this session because it could not be recorded: " + reason)
+		return false
 	}
-	return over
+	if from == FromServer {
+		c.clean = c.broken[from] == nil && c.dec.Pending(from) == 0
+	}
+	return !over
+}
+
+// failure returns why the session may not go on in a direction, if it may not.
+func (c *Conn) failure(from Direction) string {
+	switch {
+	case c.policy == FailOpen:
+	case c.recErr != nil:
+		return c.recErr.Error()
+	case c.broken[from] != nil:
+		return c.broken[from].Error()
+	}
+	return ""
 }
 
 // decode feeds the decoder, or keeps raw what it can't be fed.
@@ -126,8 +149,8 @@ func (c *Conn) emit(e Event) {
 	c.note(c.rec.Record(e))
 }
 
-// note keeps the first error of the recorder. The session goes on: what can't
-// be recorded is a gap, which the recorder counts.
+// note keeps the first error of the recorder. If the session may go on, what
+// can't be recorded is a gap, which the recorder counts.
 func (c *Conn) note(err error) {
 	if c.recErr == nil {
 		c.recErr = err

@@ -86,9 +86,14 @@ func (w wire) CloseWrite() error { return nil }
 // wrote down.
 func newConn(t *testing.T) (*session.Conn, net.Conn, *journal) {
 	t.Helper()
+	return newConnWith(t, session.FailOpen)
+}
+
+func newConnWith(t *testing.T, policy session.Policy) (*session.Conn, net.Conn, *journal) {
+	t.Helper()
 	here, target := net.Pipe()
 	j := &journal{}
-	c := session.NewConn(wire{here}, session.Info{Start: time.Now()}, &frames{}, j)
+	c := session.NewConn(wire{here}, session.Info{Start: time.Now()}, &frames{}, j, policy)
 	t.Cleanup(func() { _ = c.Close(); _ = target.Close() })
 	return c, target, j
 }
@@ -201,6 +206,54 @@ func TestEnd(t *testing.T) {
 				}
 				if n, err := c.Write([]byte("typed on")); n != 8 || err != nil {
 					t.Errorf("what the client sends afterwards: %d, %v", n, err)
+				}
+			})
+		})
+	}
+}
+
+func TestAClosedPolicyEndsWhatCantBeRecorded(t *testing.T) {
+	const said = "bye:exectape ended this session because it could not be recorded: "
+	diskFull := errors.New("disk full")
+	tests := []struct {
+		name          string
+		err           error  // of the recorder
+		client        string // what the client sends
+		before, after string // what the target sends, in two parts
+		want          string // all that the client reads
+		passed        string // all that the target reads
+	}{
+		{"the client's bytes", nil, "abcd!!!!", "efgh", "", "efgh" + said + "client byte 4: shouting", ""},
+		{"the target's bytes", nil, "", "abcd", "efgh!!!!", "abcd" + said + "server byte 8: shouting", ""},
+		{"the target's bytes, inside a frame", nil, "", "abcdef", "gh!!!!", "abcdef", ""},
+		{"the sink", diskFull, "", "", "abcd", said + "disk full", ""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, target, j := newConnWith(t, session.FailClosed)
+				j.err = test.err
+				passed := make(chan string, 1)
+				go func() { b, _ := io.ReadAll(target); passed <- string(b) }()
+				var got string
+				if test.before != "" {
+					go send(t, target, test.before)
+					got = receive(t, c)
+				}
+				if test.client != "" {
+					send(t, c, test.client)
+				}
+				go func() { _, _ = io.WriteString(target, test.after) }()
+				rest, err := io.ReadAll(c)
+				if got += string(rest); got != test.want || err != nil {
+					t.Errorf("the client read %q, %v; want %q", got, err, test.want)
+				}
+				_ = c.Close()
+				if got := <-passed; got != test.passed {
+					t.Errorf("the target read %q, want %q", got, test.passed)
+				}
+				if r := c.Report(); r.End.Reason != session.EndByUs {
+					t.Errorf("end = %+v", r.End)
 				}
 			})
 		})

@@ -21,10 +21,14 @@ const boundaryWait = time.Second
 // returns at once; the connections are closed by their owner.
 func (c *Conn) End(sentence string) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end(sentence)
+}
+
+func (c *Conn) end(sentence string) {
 	if c.ending == nil {
 		c.ending = &ending{sentence: sentence, giveUp: time.Now().Add(boundaryWait)}
 	}
-	c.mu.Unlock()
 	// Wakes a Read that waits for a target with nothing to say.
 	_ = c.SetReadDeadline(time.Now())
 }
@@ -41,14 +45,13 @@ func (c *Conn) leave(size int) (room int, words []byte, over bool) {
 	if e.said {
 		return 0, e.words, true
 	}
-	pending := c.dec.Pending(FromServer)
-	raw := c.broken[FromServer] != nil
-	if pending > 0 && !raw && time.Now().Before(e.giveUp) {
+	// What may not be handed on can't bring the client to a boundary.
+	if !c.clean && c.failure(FromServer) == "" && c.broken[FromServer] == nil && time.Now().Before(e.giveUp) {
 		_ = c.SetReadDeadline(e.giveUp)
-		return min(size, pending), nil, false
+		return min(size, c.dec.Pending(FromServer)), nil, false
 	}
 	e.said = true
-	if pending == 0 && !raw {
+	if c.clean {
 		e.words = c.dec.Farewell(e.sentence)
 	}
 	e.unsaid = len(e.words) == 0

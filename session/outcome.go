@@ -10,9 +10,23 @@ import (
 // ended: from v4.channel.k8s.io on a JSON status, before that plain text, and
 // only on failure.
 type Outcome struct {
-	Plain bool // the subprotocol is older than v4
+	plain bool // text, not a status
 	text  []byte
 	told  bool
+}
+
+// plainSubprotocols are those older than v4; "" is the oldest.
+var plainSubprotocols = map[string]bool{
+	"":                      true,
+	"channel.k8s.io":        true,
+	"base64.channel.k8s.io": true,
+	"v2.channel.k8s.io":     true,
+	"v3.channel.k8s.io":     true,
+}
+
+// NewOutcome returns the Outcome of a session whose server chose subprotocol.
+func NewOutcome(subprotocol string) Outcome {
+	return Outcome{plain: plainSubprotocols[subprotocol]}
 }
 
 // maxOutcome bounds what is kept of an error stream. A status takes about 200
@@ -39,10 +53,20 @@ type cause struct {
 	Message string `json:"message"`
 }
 
-// Feed takes the next bytes of the error stream. It returns the outcome when
-// it is known, or known better, and otherwise nil; rest is what it has no room
-// for or what follows a complete status.
-func (o *Outcome) Feed(p []byte) (exit *Exit, rest []byte) {
+// Feed takes the next bytes of the error stream. It emits the outcome when it
+// is known, or known better, and as raw what it has no room for or what follows
+// a complete status.
+func (o *Outcome) Feed(p []byte, emit func(Event)) {
+	exit, rest := o.read(p)
+	if exit != nil {
+		emit(Event{Kind: Status, Exit: exit})
+	}
+	if len(rest) > 0 {
+		emit(Event{Kind: Raw, From: FromServer, Data: rest})
+	}
+}
+
+func (o *Outcome) read(p []byte) (exit *Exit, rest []byte) {
 	if o.told {
 		return nil, p
 	}
@@ -51,7 +75,7 @@ func (o *Outcome) Feed(p []byte) (exit *Exit, rest []byte) {
 	o.text = append(o.text, p[:room]...)
 	switch {
 	case room == 0:
-	case o.Plain:
+	case o.plain:
 		exit = &Exit{Code: NoCode, Message: string(o.text)}
 	case bytes.IndexByte(p, '}') >= 0 && bytes.HasPrefix(bytes.TrimLeft(o.text, " \t\r\n"), []byte("{")):
 		var s status
@@ -83,7 +107,7 @@ func (s *status) exit() *Exit {
 // Failure returns the document that tells a client that its session failed,
 // in the words of sentence.
 func (o *Outcome) Failure(sentence string) []byte {
-	if o.Plain {
+	if o.plain {
 		return []byte(sentence)
 	}
 	// A struct of strings and numbers always marshals.

@@ -26,27 +26,27 @@ const maxSizeDocument = 4096
 // field, spell it in any case, or be null.
 type terminalSize struct{ Width, Height uint16 }
 
-// Feed takes the next bytes of the stream and calls each for every size in
-// them that a terminal can have: a zero is legal and changes nothing.
-func (s *Sizes) Feed(p []byte, each func(Size)) {
+// Feed takes the next bytes of the stream and emits every size in them that a
+// terminal can have: a zero is legal and changes nothing.
+func (s *Sizes) Feed(p []byte, emit func(Event)) {
 	if s.spent {
 		return
 	}
 	s.rest = append(s.rest, p[:min(len(p), maxSizeDocument)]...)
 	overflow := p[min(len(p), maxSizeDocument):]
-	s.parse(each)
+	s.parse(emit)
 	switch {
 	case s.spent:
 		s.rest = nil
 	case len(s.rest) > maxSizeDocument:
 		s.spent, s.rest = true, nil
 	case len(overflow) > 0:
-		s.Feed(overflow, each)
+		s.Feed(overflow, emit)
 	}
 }
 
 // parse consumes every complete document of s.rest.
-func (s *Sizes) parse(each func(Size)) {
+func (s *Sizes) parse(emit func(Event)) {
 	in := bytes.NewReader(s.rest)
 	documents := json.NewDecoder(in)
 	for {
@@ -54,7 +54,7 @@ func (s *Sizes) parse(each func(Size)) {
 		switch err := documents.Decode(&size); {
 		case err == nil:
 			if size.Width > 0 && size.Height > 0 {
-				each(Size{Cols: size.Width, Rows: size.Height})
+				emit(Event{Kind: Resize, Size: Size{Cols: size.Width, Rows: size.Height}})
 			}
 		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 			done := documents.InputOffset()

@@ -15,10 +15,11 @@ import (
 	"exectape/sink"
 )
 
-const catHelp = `Usage: exectape cat [--stream stdout|stderr] FILE
+const catHelp = `Usage: exectape cat [--stream stdout|stderr | --wire client|server] FILE
 
 Prints the very bytes that the client got, of both streams in the order in
-which they came, or of one. FILE is a cast, finished or live, the name of one in
+which they came, or of one. With --wire it prints the bytes of one side that
+could not be decoded, as they were on the wire. FILE is a cast, finished or live, the name of one in
 EXECTAPE_DIR, or a session's id.
 
 Example: get back a file that was copied out of a container.
@@ -29,15 +30,16 @@ Example: get back a file that was copied out of a container.
 // runCat prints what a container wrote.
 func runCat(_ context.Context, cfg config, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("cat", flag.ContinueOnError)
-	name := flags.String("stream", "", "")
+	stream := flags.String("stream", "", "")
+	wire := flags.String("wire", "", "")
 	if help, err := parse(flags, args, catHelp, stdout); help || err != nil {
 		return err
 	}
-	only, ok := session.ParseStream(*name)
-	switch {
-	case *name != "" && (!ok || only != session.Stdout && only != session.Stderr):
-		return usageError{fmt.Errorf("cat: --stream %q: not a stream that a container writes to; write stdout or stderr", *name)}
-	case flags.NArg() != 1:
+	pick, err := picker(*stream, *wire)
+	if err != nil {
+		return usageError{fmt.Errorf("cat: %w", err)}
+	}
+	if flags.NArg() != 1 {
 		return usageError{errors.New(`cat takes one cast; "exectape ls" lists them`)}
 	}
 	path, err := find(cfg.Dir, flags.Arg(0))
@@ -50,7 +52,7 @@ func runCat(_ context.Context, cfg config, args []string, stdout io.Writer) erro
 	}
 	defer func() { _ = file.Close() }()
 	out := bufio.NewWriterSize(stdout, 64<<10)
-	if err := copyOutput(out, file, only); err != nil {
+	if err := copyPicked(out, file, pick); err != nil {
 		return errors.Join(fmt.Errorf("cat %s: %w", path, err), out.Flush())
 	}
 	return out.Flush()
@@ -76,14 +78,43 @@ func find(dir, name string) (string, error) {
 	return "", fmt.Errorf("no cast %q: neither a file, nor a file's name or a session's id in %s", name, dir)
 }
 
-// copyOutput writes what a cast says that its container wrote, of all streams
-// if only is none. A cast that is live, or was, may end within a line.
-func copyOutput(w io.Writer, r io.Reader, only session.Stream) error {
+// picker returns what picks, from a cast's events in order, the bytes that are
+// asked for.
+func picker(stream, wire string) (func(cast.Event) ([]byte, error), error) {
+	if stream != "" && wire != "" {
+		return nil, errors.New("--stream and --wire are two questions; ask one")
+	}
+	var exact cast.Exact
+	switch only, _ := session.ParseStream(stream); {
+	case wire == session.FromClient.String() || wire == session.FromServer.String():
+		return func(ev cast.Event) ([]byte, error) {
+			from, data, err := cast.Wire(ev)
+			if from.String() != wire {
+				data = nil
+			}
+			return data, err
+		}, nil
+	case wire != "":
+		return nil, fmt.Errorf("--wire %q: not a side of the wire; write client or server", wire)
+	case stream == "" || only == session.Stdout || only == session.Stderr:
+		return func(ev cast.Event) ([]byte, error) {
+			from, data, err := exact.Output(ev)
+			if only != 0 && from != only {
+				data = nil
+			}
+			return data, err
+		}, nil
+	}
+	return nil, fmt.Errorf("--stream %q: not a stream that a container writes to; write stdout or stderr", stream)
+}
+
+// copyPicked writes what pick picks from a cast. One that is live, or was, may
+// end within a line.
+func copyPicked(w io.Writer, r io.Reader, pick func(cast.Event) ([]byte, error)) error {
 	d, err := cast.NewDecoder(r)
 	if err != nil {
 		return err
 	}
-	var exact cast.Exact
 	for {
 		ev, err := d.Next()
 		if errors.Is(err, io.EOF) || errors.Is(err, cast.ErrTorn) {
@@ -92,12 +123,9 @@ func copyOutput(w io.Writer, r io.Reader, only session.Stream) error {
 		if err != nil {
 			return err
 		}
-		stream, data, err := exact.Output(ev)
+		data, err := pick(ev)
 		if err != nil {
 			return err
-		}
-		if only != 0 && stream != only {
-			continue
 		}
 		if _, err := w.Write(data); err != nil {
 			return err

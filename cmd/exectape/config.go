@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"exectape/iptables"
+	"exectape/session"
 )
 
 // prefix begins the name of every variable that exectape reads, testPrefix of
@@ -31,6 +32,7 @@ type config struct {
 	Targets       []netip.AddrPort `env:"TARGETS" doc:"the runtime's streaming servers, separated by commas, as in 127.0.0.1:34567; needed by run and by rules apply, print and check"`
 	Mark          iptables.Mark    `env:"MARK" envDefault:"0x2000/0x2000" doc:"the packet mark on exectape's own connections, by which the rules let them pass"`
 	IPTables      iptables.Backend `env:"IPTABLES" envDefault:"auto" doc:"who sets the rules: nft, legacy, auto (the one that the node's kubelet uses), or off"`
+	FailPolicy    session.Policy   `env:"FAIL_POLICY" envDefault:"open" doc:"what becomes of a session that can't be recorded or decoded: open lets it go on, and says what is missing; closed ends or refuses it, and tells its client why"`
 	HeadTimeout   time.Duration    `env:"HEAD_TIMEOUT" envDefault:"10s" doc:"how long the head of an HTTP request may take to arrive"`
 	HalfCloseIdle time.Duration    `env:"HALF_CLOSE_IDLE" envDefault:"1m" doc:"how long the other half may be idle once one side has closed its own"`
 	Dir           string           `env:"DIR" envDefault:"/var/lib/exectape/casts" doc:"where the casts are kept"`
@@ -60,6 +62,8 @@ func (c config) checks() []check {
 			"not a mark that tells packets apart; write a value above zero and a mask that covers it, as in 0x2000/0x2000"},
 		{"IPTABLES", true,
 			"not a kind of iptables; write auto, nft, legacy or off"},
+		{"FAIL_POLICY", true,
+			"not a policy; write open or closed"},
 		{"HEAD_TIMEOUT", c.HeadTimeout > 0, notDuration},
 		{"HALF_CLOSE_IDLE", c.HalfCloseIdle > 0, notDuration},
 		{"CAST_VERSION", c.CastVersion == 2 || c.CastVersion == 3,

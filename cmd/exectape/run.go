@@ -78,6 +78,7 @@ func newServer(cfg config, dir *sink.Dir, log *zap.Logger) *intercept.Server {
 		Targets:       cfg.Targets,
 		Protocols:     protocols,
 		Open:          dir.Open,
+		Policy:        cfg.FailPolicy,
 		HeadTimeout:   cfg.HeadTimeout,
 		HalfCloseIdle: cfg.HalfCloseIdle,
 		Log:           log,
