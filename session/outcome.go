@@ -53,11 +53,10 @@ type cause struct {
 	Message string `json:"message"`
 }
 
-// Feed takes the next bytes of the error stream. It emits the outcome when it
-// is known, or known better, and as raw what it has no room for or what follows
-// a complete status.
-func (o *Outcome) Feed(p []byte, emit func(Event)) {
-	exit, rest := o.read(p)
+// Tell takes the next bytes of the error stream and emits what they come to:
+// the outcome, and raw what is not part of it.
+func (o *Outcome) Tell(p []byte, emit func(Event)) {
+	exit, rest := o.Feed(p)
 	if exit != nil {
 		emit(Event{Kind: Status, Exit: exit})
 	}
@@ -66,7 +65,10 @@ func (o *Outcome) Feed(p []byte, emit func(Event)) {
 	}
 }
 
-func (o *Outcome) read(p []byte) (exit *Exit, rest []byte) {
+// Feed takes the next bytes of the error stream. It returns the outcome when
+// it is known, or known better, and otherwise nil; rest is what it has no room
+// for or what follows a complete status.
+func (o *Outcome) Feed(p []byte) (exit *Exit, rest []byte) {
 	if o.told {
 		return nil, p
 	}

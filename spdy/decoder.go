@@ -34,11 +34,10 @@ const maxStreams = 256
 // New returns a decoder of the session whose server chose subprotocol, such as
 // "v4.channel.k8s.io"; "" is the oldest.
 func New(subprotocol string) *Decoder {
-	plain := map[string]bool{"": true, "channel.k8s.io": true, "v2.channel.k8s.io": true, "v3.channel.k8s.io": true}
 	return &Decoder{
 		streams: make(map[uint32]*stream),
 		nextID:  1,
-		outcome: session.Outcome{Plain: plain[subprotocol]},
+		outcome: session.NewOutcome(subprotocol),
 	}
 }
 
@@ -122,7 +121,7 @@ func (d *Decoder) payload(h header, p []byte) {
 	case !d.known(h):
 		d.emit(session.Event{Kind: session.Raw, From: d.from, Data: p})
 	case s.is == session.ErrorStream:
-		d.status(p)
+		d.outcome.Tell(p, d.emit)
 	default:
 		d.emit(session.Event{Kind: session.Output, Stream: s.is, Data: p})
 	}
@@ -136,19 +135,6 @@ func (d *Decoder) typed(s *stream, p []byte) {
 	case s.is == session.Stdin:
 		d.emit(session.Event{Kind: session.Input, Stream: s.is, Data: p})
 	case s.is == session.ResizeStream:
-		s.sizes.Feed(p, func(size session.Size) {
-			d.emit(session.Event{Kind: session.Resize, Size: size})
-		})
-	}
-}
-
-// status is what the server sent on the error stream.
-func (d *Decoder) status(p []byte) {
-	exit, rest := d.outcome.Feed(p)
-	if exit != nil {
-		d.emit(session.Event{Kind: session.Status, Exit: exit})
-	}
-	if len(rest) > 0 {
-		d.emit(session.Event{Kind: session.Raw, From: d.from, Data: rest})
+		s.sizes.Feed(p, d.emit)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"exectape/iptables"
+	"exectape/session"
 )
 
 func TestConfigOfAnEmptyEnvironmentIsTheDefaults(t *testing.T) {
@@ -40,6 +41,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		"EXECTAPE_TARGETS=127.0.0.1:34567,[::1]:34567",
 		"EXECTAPE_MARK=0x40/0xff",
 		"EXECTAPE_IPTABLES=off",
+		"EXECTAPE_FAIL_POLICY=closed",
 		"EXECTAPE_HEAD_TIMEOUT=250ms",
 		"EXECTAPE_HALF_CLOSE_IDLE=2m",
 		"EXECTAPE_DIR=/casts",
@@ -61,6 +63,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		Targets:       []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:34567"), netip.MustParseAddrPort("[::1]:34567")},
 		Mark:          iptables.Mark{Value: 0x40, Mask: 0xff},
 		IPTables:      iptables.Off,
+		FailPolicy:    session.FailClosed,
 		HeadTimeout:   250 * time.Millisecond,
 		HalfCloseIdle: 2 * time.Minute,
 		Dir:           "/casts",

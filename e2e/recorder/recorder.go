@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 )
 
@@ -47,6 +48,7 @@ type Recorder struct {
 	Log *Log
 
 	process *exec.Cmd
+	asked   sync.Once     // to terminate
 	ended   chan struct{} // closed when the process has ended
 	err     error         // how it did
 }
@@ -73,8 +75,11 @@ func (p Program) Start(ctx context.Context) (*Recorder, error) {
 	return r, nil
 }
 
-// Terminate asks the recorder to stop, as its service manager does.
-func (r *Recorder) Terminate() { _ = r.process.Process.Signal(syscall.SIGTERM) } // it may have ended
+// Terminate asks the recorder to stop, as its service manager does. It asks only
+// once: a second SIGTERM would end the recorder at once.
+func (r *Recorder) Terminate() {
+	r.asked.Do(func() { _ = r.process.Process.Signal(syscall.SIGTERM) }) // it may have ended
+}
 
 // Kill ends the recorder at once, in the middle of whatever it does.
 func (r *Recorder) Kill() {
