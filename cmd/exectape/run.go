@@ -16,6 +16,7 @@ import (
 	"exectape/session"
 	"exectape/sink"
 	"exectape/spdy"
+	"exectape/websocket"
 )
 
 // protocols are what a session can be upgraded to, by the Upgrade header of
@@ -25,6 +26,12 @@ var protocols = map[string]intercept.Protocol{
 		Name:              "spdy",
 		SubprotocolHeader: "X-Stream-Protocol-Version",
 		NewDecoder:        func(subprotocol string) session.Decoder { return spdy.New(subprotocol) },
+	},
+	"websocket": {
+		Name: "websocket",
+		// In a response: in a request it may carry a bearer token.
+		SubprotocolHeader: "Sec-WebSocket-Protocol",
+		NewDecoder:        websocket.New,
 	},
 }
 
