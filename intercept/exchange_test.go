@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -238,4 +239,18 @@ func TestABodyThatWasHeldFollowsItsContinue(t *testing.T) {
 	if body := <-got; body != "hello" {
 		t.Errorf("body = %q", body)
 	}
+}
+
+func TestManyLargeHeadsWaitForEachOther(t *testing.T) {
+	p := newProxy(t, newRuntime(t, nil), nil)
+	var all sync.WaitGroup
+	for range 30 {
+		all.Go(func() {
+			conn := p.dial("GET /nowhere HTTP/1.1\r\nHost: node\r\nX: " + strings.Repeat("x", 500<<10) + "\r\n\r\n")
+			if got := head(t, bufio.NewReader(conn)); got != 404 {
+				t.Errorf("status %d", got)
+			}
+		})
+	}
+	all.Wait()
 }

@@ -203,6 +203,8 @@ func (r *recording) end(t *testing.T) session.End {
 // leaves the connection to talk.
 func newRuntime(t *testing.T, talk func(conn net.Conn, client *bufio.Reader)) netip.AddrPort {
 	t.Helper()
+	var mu sync.Mutex // for closed, and so that no talk begins after it is set
+	var closed bool
 	var talking sync.WaitGroup
 	mux := http.NewServeMux()
 	upgrade := func(w http.ResponseWriter, req *http.Request) {
@@ -219,9 +221,15 @@ func newRuntime(t *testing.T, talk func(conn net.Conn, client *bufio.Reader)) ne
 			t.Error(err)
 			return
 		}
-		talking.Add(1)
-		defer talking.Done()
 		defer func() { _ = conn.Close() }()
+		mu.Lock()
+		if closed {
+			mu.Unlock()
+			return
+		}
+		talking.Add(1)
+		mu.Unlock()
+		defer talking.Done()
 		_ = conn.SetDeadline(time.Now().Add(patience))
 		talk(conn, buffered.Reader)
 	}
@@ -235,6 +243,9 @@ func newRuntime(t *testing.T, talk func(conn net.Conn, client *bufio.Reader)) ne
 	t.Cleanup(func() {
 		_ = server.Close()
 		<-served
+		mu.Lock()
+		closed = true
+		mu.Unlock()
 		talking.Wait()
 	})
 	return addrOf(ln)

@@ -20,8 +20,20 @@ type wire struct {
 	br      *bufio.Reader // reads through wire.Read
 	taken   []byte        // read from the connection and not yet forwarded
 	inHead  bool          // a head is being read: taken is bounded
-	readErr error         // the connection's last, which the parser may hide
+	large   largeHeads
+	isLarge bool  // the head has a place among the large ones
+	readErr error // the connection's last, which the parser may hide
 }
+
+// largeHeads has a place for each head of more than smallHead bytes that may be
+// read at once. A kubelet's take a few hundred bytes; without a bound a client
+// could have one of a megabyte on each of many connections.
+type largeHeads chan struct{}
+
+const (
+	smallHead     = 64 << 10
+	maxLargeHeads = 8
+)
 
 // maxHead is net/http's own limit for a server: DefaultMaxHeaderBytes and what
 // it adds for its buffer (initialReadLimitSize in server.go).
@@ -29,17 +41,22 @@ const maxHead = http.DefaultMaxHeaderBytes + 4096
 
 var errHeadTooLarge = fmt.Errorf("an HTTP head of more than %d bytes", maxHead)
 
-func newWire(conn session.Duplex) *wire {
-	w := &wire{Duplex: conn}
+func newWire(conn session.Duplex, large largeHeads) *wire {
+	w := &wire{Duplex: conn, large: large}
 	w.br = bufio.NewReader(w)
 	return w
 }
 
 // Read is the parser's: it keeps what it reads.
 func (w *wire) Read(p []byte) (int, error) {
-	if w.inHead && len(w.taken) > maxHead {
+	switch {
+	case w.inHead && len(w.taken) > maxHead:
 		w.readErr = errHeadTooLarge
 		return 0, w.readErr
+	case w.inHead && len(w.taken) > smallHead && !w.isLarge:
+		// No longer than others take for theirs, which are bounded.
+		w.large <- struct{}{}
+		w.isLarge = true
 	}
 	n, err := w.Duplex.Read(p)
 	w.taken = append(w.taken, p[:n]...)
@@ -55,7 +72,7 @@ func (w *wire) forward(to io.Writer) error {
 	}
 	_, err := to.Write(w.taken[:n])
 	w.taken = w.taken[:copy(w.taken, w.taken[n:])]
-	if cap(w.taken) > 64<<10 && len(w.taken) == 0 {
+	if cap(w.taken) > smallHead && len(w.taken) == 0 {
 		w.taken = nil // a large head's
 	}
 	return err
@@ -71,8 +88,7 @@ func (w *wire) rest() []byte {
 // request reads one request's head. Its body, if it has one, is read from the
 // same wire.
 func (w *wire) request(afterPost bool) (*http.Request, error) {
-	w.inHead = true
-	defer func() { w.inHead = false }()
+	defer w.head()()
 	if afterPost {
 		w.skipStrayNewlines()
 	}
@@ -98,9 +114,20 @@ func (w *wire) skipStrayNewlines() {
 
 // response reads one response's head; req is what it answers, or nil.
 func (w *wire) response(req *http.Request) (*http.Response, error) {
-	w.inHead = true
-	defer func() { w.inHead = false }()
+	defer w.head()()
 	return http.ReadResponse(w.br, req)
+}
+
+// head begins a head, and returns what ends it.
+func (w *wire) head() (end func()) {
+	w.inHead = true
+	return func() {
+		w.inHead = false
+		if w.isLarge {
+			w.isLarge = false
+			<-w.large
+		}
+	}
 }
 
 // body forwards what is left of a message whose head was read, as it comes,

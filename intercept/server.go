@@ -36,6 +36,7 @@ type Server struct {
 	links     map[*link]struct{}
 	stopping  bool
 	overTLS   map[netip.AddrPort]int
+	large     largeHeads
 
 	served sync.WaitGroup // one for each link
 }
@@ -144,7 +145,8 @@ func (s *Server) dial(l *link, to netip.AddrPort) error {
 // intercept is where both entries meet: a client whose first bytes may have
 // been read already, and its target.
 func (s *Server) intercept(l *link, first []byte) {
-	client, target := newWire(&resumed{l.client, first}), newWire(l.target)
+	large := s.largeHeads()
+	client, target := newWire(&resumed{l.client, first}, large), newWire(l.target, large)
 	if beginsTLS(client, s.HeadTimeout) {
 		s.tls(l, client)
 		return
@@ -160,6 +162,16 @@ func (s *Server) intercept(l *link, first []byte) {
 		s.Log.Info("connection ended before an upgrade", zap.Error(err),
 			zap.Stringer("client", l.client.RemoteAddr()), zap.Stringer("target", l.to))
 	}
+}
+
+// largeHeads returns the places for large heads of all connections.
+func (s *Server) largeHeads() largeHeads {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.large == nil {
+		s.large = make(largeHeads, maxLargeHeads)
+	}
+	return s.large
 }
 
 // linger ends the client's connection without cutting off the last answer: a

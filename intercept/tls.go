@@ -30,7 +30,7 @@ func (s *Server) tls(l *link, client *wire) {
 		return
 	}
 	_ = client.SetReadDeadline(time.Time{})
-	if err := early(client, newWire(l.target)); err != nil {
+	if err := early(client, newWire(l.target, nil)); err != nil {
 		reset(c, t)
 		return
 	}
