@@ -22,6 +22,9 @@ type Event struct {
 // byte of a part.
 const maxLine = 1 << 20
 
+// maxAt bounds the times that are read, so that no sum of them overflows.
+const maxAt = 1e9 * time.Second
+
 // ErrTorn is a last line without an end: its writer was stopped in it.
 var ErrTorn = errors.New("the last line is torn")
 
@@ -102,9 +105,9 @@ func (d *Decoder) event(line []byte) (Event, error) {
 		json.Unmarshal(parts[2], &ev.Data)); err != nil {
 		return Event{}, err
 	}
-	at := time.Duration(math.Round(min(max(seconds, 0), 1e9)*1e6)) * time.Microsecond
+	at := time.Duration(math.Round(min(max(seconds, 0), maxAt.Seconds())*1e6)) * time.Microsecond
 	if d.header.Version == 3 {
-		at += d.at
+		at = min(d.at+at, maxAt)
 	}
 	d.at, ev.At = at, at
 	return ev, nil

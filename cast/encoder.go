@@ -22,8 +22,7 @@ type Encoder struct {
 	joined  []byte         // a carry and what came behind it
 }
 
-// NewEncoder returns the encoder of the session that info describes. Its first
-// line is Header().Slot().
+// NewEncoder returns the encoder of the session that info describes.
 func NewEncoder(version int, info session.Info) *Encoder {
 	return &Encoder{
 		stream: session.Stdout,
@@ -35,6 +34,11 @@ func NewEncoder(version int, info session.Info) *Encoder {
 
 // Header returns what belongs into the cast's slot by now.
 func (e *Encoder) Header() Header { return e.header }
+
+// Begin appends what a cast begins with: the slot, and a line that says the same.
+func (e *Encoder) Begin(dst []byte) []byte {
+	return e.headerLine(append(dst, e.header.Slot()...), 0)
+}
 
 // Append appends the lines of ev to dst. It reports whether the header has
 // changed; the lines then say so, too, and must be written before the slot is.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"time"
 	"unicode/utf8"
 
@@ -82,7 +83,7 @@ func (h Header) Slot() []byte {
 }
 
 // compact returns the header without padding. What a runtime said can be long;
-// it is cut until the header fits its slot.
+// the longest text is cut until the header fits its slot.
 func (h Header) compact() []byte {
 	for {
 		b, err := json.Marshal(h)
@@ -92,8 +93,16 @@ func (h Header) compact() []byte {
 		if len(b) < SlotSize {
 			return b
 		}
-		h.Facts.EndDetail = cutText(h.Facts.EndDetail, len(h.Facts.EndDetail)/2)
+		longest := slices.MaxFunc(h.Facts.texts(), func(a, b *string) int { return len(*a) - len(*b) })
+		if *longest == "" {
+			h.Facts.Target = netip.AddrPort{} // whose zone can be any text
+		}
+		*longest = cutText(*longest, len(*longest)/2)
 	}
+}
+
+func (f *Facts) texts() []*string {
+	return []*string{&f.ID, &f.Verb, &f.Protocol, &f.Subprotocol, (*string)(&f.EndReason), &f.EndDetail}
 }
 
 // cutText returns at most n bytes of s, and no part of a rune.
