@@ -2,6 +2,7 @@ package intercept
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -34,6 +35,9 @@ func originalDestination(conn *net.TCPConn) (netip.AddrPort, error) {
 	})
 	if err == nil {
 		err = sockErr
+	}
+	if errors.Is(err, syscall.ENOENT) {
+		return local(conn), nil // no rule makes the kernel track connections, so none redirects them
 	}
 	if err != nil {
 		return netip.AddrPort{}, fmt.Errorf("original destination of %v: %w", conn.RemoteAddr(), err)
