@@ -38,7 +38,8 @@ type Program struct {
 // yet.
 func (p Program) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, p.Path, args...)
-	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH")}, p.Env...)
+	// Built with the race detector, a program would end a second late.
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "GORACE=atexit_sleep_ms=0"}, p.Env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: p.User}
 	return cmd
 }

@@ -1,0 +1,69 @@
+package e2e_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+)
+
+// A tape is a cast as anybody's player would read it. It is read here by a
+// reader of our own, so that exectape's own can't agree with its writer on
+// something that isn't asciicast.
+type tape struct {
+	version int
+	size    string // COLSxROWS
+	events  []tapeEvent
+}
+
+type tapeEvent struct {
+	code string
+	data string
+}
+
+// tape reads a recording of either version.
+func (r recording) tape() tape {
+	r.exectape.t.Helper()
+	text, err := os.ReadFile(r.file)
+	if err != nil {
+		r.exectape.t.Fatal(err)
+	}
+	tape, err := readTape(text)
+	if err != nil {
+		r.exectape.t.Fatalf("%s: %v", r.file, err)
+	}
+	return tape
+}
+
+func readTape(text []byte) (read tape, err error) {
+	first, rest, _ := bytes.Cut(text, []byte("\n"))
+	var header struct {
+		Version       int
+		Width, Height int // version 2
+		Term          struct{ Cols, Rows int }
+	}
+	if err := json.Unmarshal(first, &header); err != nil {
+		return read, fmt.Errorf("its header: %w", err)
+	}
+	read.version = header.Version
+	read.size = fmt.Sprintf("%dx%d", header.Width+header.Term.Cols, header.Height+header.Term.Rows)
+	for line := range bytes.Lines(rest) {
+		var at float64
+		var e tapeEvent
+		if err := json.Unmarshal(line, &[]any{&at, &e.code, &e.data}); err != nil {
+			return read, fmt.Errorf("its line %q: %w", line, err)
+		}
+		read.events = append(read.events, e)
+	}
+	return read, nil
+}
+
+// all returns the data of the events that have a code.
+func (t tape) all(code string) (data []string) {
+	for _, e := range t.events {
+		if e.code == code {
+			data = append(data, e.data)
+		}
+	}
+	return data
+}

@@ -1,0 +1,15 @@
+// Package e2e has the end-to-end tests: exectape, as it is shipped, between
+// Kubernetes' own clients and a real containerd, led there by real iptables
+// rules or by SOCKS5.
+//
+// The tests hold exectape to what its users can see: the bytes on both sides,
+// the casts, the exit codes and the log. They look at nothing inside. It is a
+// module of its own, so that Kubernetes stays out of the product's.
+//
+//	node        a real containerd, in namespaces
+//	local       a runtime that needs no privileges
+//	kubelet     opens sessions at either of them
+//	recorder    runs exectape
+//	transcript  what was written so far, to be waited for
+//	demo        shows a newcomer what exectape does
+package e2e

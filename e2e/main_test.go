@@ -1,0 +1,127 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"go.uber.org/goleak"
+	"k8s.io/klog/v2"
+
+	"exectape/e2e/kubelet"
+	"exectape/e2e/node"
+	"exectape/e2e/recorder"
+)
+
+// patience is how long anything is waited for that will come. It is long for a
+// busy machine.
+const patience = time.Minute
+
+// streamingServer is where containerd serves sessions.
+var streamingServer = netip.MustParseAddrPort("127.0.0.1:34567")
+
+// What all tests share. It is made once, and only read by them.
+var (
+	binary  = os.Getenv(binaryVariable) // exectape, built with the race detector
+	missing error                       // why there is nothing of the following
+	shop    *node.Pod
+	app     *node.Container // which does nothing until it is told to, in shop
+)
+
+const (
+	binaryVariable = "EXECTAPE_TEST_BINARY"
+	rootVariable   = "EXECTAPE_TEST_ROOT" // set: what is missing is a failure
+)
+
+// TestMain builds exectape, enters the namespaces, and runs the tests there.
+func TestMain(m *testing.M) {
+	run := outside
+	if node.Inside() {
+		run = inside
+	}
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "e2e:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func outside(m *testing.M) (code int, err error) {
+	directory, err := os.MkdirTemp("", "exectape-e2e-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(directory)
+	// One test runs it as a user who owns nothing.
+	if err := os.Chmod(directory, 0o755); err != nil {
+		return 0, err
+	}
+	if binary, err = recorder.Build(context.Background(), "..", directory, "-race"); err != nil {
+		return 0, err
+	}
+	if err := os.Setenv(binaryVariable, binary); err != nil {
+		return 0, err
+	}
+	missing = node.Missing()
+	if missing == nil {
+		return node.Enter()
+	}
+	if os.Getenv(rootVariable) != "" {
+		return 0, missing
+	}
+	return m.Run(), nil
+}
+
+func inside(m *testing.M) (code int, err error) {
+	// The clients would log what the tests do to their sessions.
+	klog.SetLogger(logr.Discard())
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	n, err := node.Start(ctx, streamingServer)
+	if err != nil {
+		return 0, err
+	}
+	shop, err = n.RunPod(ctx, "shop")
+	if err == nil {
+		app, err = shop.RunContainer(ctx, "app", kubelet.Process{Command: []string{"cat"}, Stdin: true})
+	}
+	if err == nil {
+		code = m.Run()
+	}
+	err = errors.Join(err, n.Close())
+	if code == 0 && err == nil {
+		err = goleak.Find()
+	}
+	return code, err
+}
+
+// needsNode skips a test where there is no node.
+func needsNode(t *testing.T) {
+	t.Helper()
+	if missing != nil {
+		skip(t, missing)
+	}
+}
+
+// skip skips a test for the lack of something, where that may be missing.
+func skip(t *testing.T, lack error) {
+	t.Helper()
+	if os.Getenv(rootVariable) != "" {
+		t.Fatal(lack)
+	}
+	t.Skip(lack)
+}
+
+// patiently returns a context for what is to happen within patience.
+func patiently(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
