@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -195,10 +196,26 @@ const maxDropped = 256 << 10
 // body before it answers only if it is small and the connection is to be kept
 // (server.go, chunkWriter.writeHeader). Such a body waits for the answer.
 func sessionBeforeBody(req *http.Request) bool {
-	if !asksUpgrade(req) || req.ContentLength == 0 {
+	connection := req.Header.Get("Connection")
+	switch {
+	case !asksUpgrade(req) || req.ContentLength == 0:
 		return false
+	case req.ContentLength >= maxDropped:
+		return true
+	case !req.ProtoAtLeast(1, 1):
+		return !hasToken(connection, "keep-alive")
+	default:
+		return req.Close || hasToken(connection, "close") || req.Header.Get("Expect") != ""
 	}
-	return req.ContentLength >= maxDropped || !req.ProtoAtLeast(1, 1) || req.Close || req.Header.Get("Expect") != ""
+}
+
+// hasToken is net/http's (header.go), which is not quite the list that HTTP
+// has there: blanks separate as commas do.
+func hasToken(value, token string) bool {
+	separates := func(r rune) bool { return r == ' ' || r == ',' || r == '\t' }
+	return slices.ContainsFunc(strings.FieldsFunc(value, separates), func(s string) bool {
+		return len(s) == len(token) && strings.EqualFold(s, token) // no rune of another length
+	})
 }
 
 func asksUpgrade(req *http.Request) bool {

@@ -42,17 +42,18 @@ func greeted(t *testing.T, conn *net.TCPConn, r *bufio.Reader) {
 	_ = conn.Close()
 }
 
-// What a client writes before it has read anything, and what of it the proxy
-// has to see.
-func TestEvery101IsRecordedWhateverItsRequestLooksLike(t *testing.T) {
-	streams := opening(t, "error", "stdout")
+// An approach is what a client writes, all but its streams, to be answered with
+// a 101, and what the proxy has to see in it.
+type approach struct {
+	name     string
+	requests string
+	statuses []int
+	verb     string
+}
+
+func approaches() []approach {
 	large := strings.Repeat("x", 300<<10)
-	tests := []struct {
-		name     string
-		requests string // all but the streams
-		statuses []int
-		verb     string
-	}{
+	return []approach{
 		{"exec", upgradeRequest("POST /exec/abcdefgh HTTP/1.1"), []int{101}, "exec"},
 		{"attach", upgradeRequest("POST /attach/abcdefgh HTTP/1.1"), []int{101}, "attach"},
 		{"a trailing slash", upgradeRequest("POST /exec/abcdefgh/ HTTP/1.1"), []int{101}, "exec"},
@@ -78,8 +79,14 @@ func TestEvery101IsRecordedWhateverItsRequestLooksLike(t *testing.T) {
 		{"with a body that the server takes for the session", upgradeRequest("POST /exec/abcdefgh HTTP/1.1", fmt.Sprintf("Content-Length: %d", len(large))), []int{101}, "exec"},
 		{"with a body that the server was not asked to read", upgradeRequest("POST /exec/abcdefgh HTTP/1.1", "Content-Length: 5", "Expect: 100-continue"), []int{101}, "exec"},
 		{"with a body on a connection that ends", strings.Replace(upgradeRequest("POST /exec/abcdefgh HTTP/1.1", "Content-Length: 5"), "Connection: Upgrade", "Connection: Upgrade, close", 1), []int{101}, "exec"},
+		{"with a body on a connection that ends, without a comma", strings.Replace(upgradeRequest("POST /exec/abcdefgh HTTP/1.1", "Content-Length: 5"), "Connection: Upgrade", "Connection: Upgrade close", 1), []int{101}, "exec"},
+		{"with a body on a connection that is kept, in HTTP/1.0", strings.Replace(upgradeRequest("POST /exec/abcdefgh HTTP/1.0", "Content-Length: 5"), "Connection: Upgrade", "Connection: Upgrade, keep-alive", 1) + "hello", []int{101}, "exec"},
 	}
-	for _, test := range tests {
+}
+
+func TestEvery101IsRecordedWhateverItsRequestLooksLike(t *testing.T) {
+	streams := opening(t, "error", "stdout")
+	for _, test := range approaches() {
 		for _, pipelined := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/pipelined=%v", test.name, pipelined), func(t *testing.T) {
 				p := newProxy(t, newRuntime(t, hello(t, streams)), nil)

@@ -31,7 +31,7 @@ const patience = 20 * time.Second
 // A proxy is a Server that is entered through SOCKS5, which takes no
 // privileges, in front of one target.
 type proxy struct {
-	t      *testing.T
+	t      testing.TB
 	server *intercept.Server
 	addr   netip.AddrPort
 	target netip.AddrPort
@@ -43,7 +43,7 @@ type proxy struct {
 
 // newProxy starts a proxy in front of target. configure may change the server
 // before it serves.
-func newProxy(t *testing.T, target netip.AddrPort, configure func(*intercept.Server)) *proxy {
+func newProxy(t testing.TB, target netip.AddrPort, configure func(*intercept.Server)) *proxy {
 	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	p := &proxy{t: t, target: target, logs: logs}
@@ -82,7 +82,7 @@ func newProxy(t *testing.T, target netip.AddrPort, configure func(*intercept.Ser
 	return p
 }
 
-func listenLoopback(t *testing.T) *net.TCPListener {
+func listenLoopback(t testing.TB) *net.TCPListener {
 	t.Helper()
 	ln, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -103,24 +103,35 @@ func (p *proxy) dial(first string) *net.TCPConn {
 func (p *proxy) dialTo(to netip.AddrPort, first string) *net.TCPConn {
 	p.t.Helper()
 	conn := p.connect()
+	askSOCKS(p.t, conn, to, first)
+	return conn
+}
+
+// askSOCKS asks for a connection to an address, and sends first at once.
+func askSOCKS(t testing.TB, conn net.Conn, to netip.AddrPort, first string) {
+	t.Helper()
 	ip := to.Addr().As4()
 	hello := append([]byte{5, 1, 0, 5, 1, 0, 1}, ip[:]...)
 	hello = append(hello, byte(to.Port()>>8), byte(to.Port()))
-	write(p.t, conn, string(hello)+first)
-	if reply := read(p.t, conn, 12); reply[3] != 0 {
-		p.t.Fatalf("SOCKS5 reply % x", reply)
+	write(t, conn, string(hello)+first)
+	if reply := read(t, conn, 12); reply[3] != 0 {
+		t.Fatalf("SOCKS5 reply % x", reply)
 	}
-	return conn
 }
 
 // connect opens a connection to the SOCKS5 front and says nothing.
 func (p *proxy) connect() *net.TCPConn {
 	p.t.Helper()
-	conn, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(p.addr))
+	return dial(p.t, p.addr)
+}
+
+func dial(t testing.TB, to netip.AddrPort) *net.TCPConn {
+	t.Helper()
+	conn, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(to))
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
 	}
-	p.t.Cleanup(func() { _ = conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	return conn
 }
@@ -186,7 +197,7 @@ func (p *proxy) sessions(n int) []*recording {
 }
 
 // end waits for the recording to be closed.
-func (r *recording) end(t *testing.T) session.End {
+func (r *recording) end(t testing.TB) session.End {
 	t.Helper()
 	select {
 	case end := <-r.closed:
@@ -208,17 +219,11 @@ func newRuntime(t *testing.T, talk func(conn net.Conn, client *bufio.Reader)) ne
 	var talking sync.WaitGroup
 	mux := http.NewServeMux()
 	upgrade := func(w http.ResponseWriter, req *http.Request) {
-		if !strings.Contains(strings.ToLower(req.Header.Get("Upgrade")), "spdy/3.1") {
-			http.Error(w, "no upgrade", http.StatusBadRequest)
-			return
-		}
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", "SPDY/3.1")
-		w.Header().Set("X-Stream-Protocol-Version", "v4.channel.k8s.io")
-		w.WriteHeader(http.StatusSwitchingProtocols)
-		conn, buffered, err := w.(http.Hijacker).Hijack()
+		conn, client, err := switchProtocols(w, req)
 		if err != nil {
 			t.Error(err)
+		}
+		if conn == nil {
 			return
 		}
 		defer func() { _ = conn.Close() }()
@@ -231,9 +236,9 @@ func newRuntime(t *testing.T, talk func(conn net.Conn, client *bufio.Reader)) ne
 		mu.Unlock()
 		defer talking.Done()
 		_ = conn.SetDeadline(time.Now().Add(patience))
-		talk(conn, buffered.Reader)
+		talk(conn, client)
 	}
-	for _, path := range []string{"/exec/", "/attach/", "/portforward/"} {
+	for _, path := range streamingPaths {
 		mux.HandleFunc(path, upgrade)
 	}
 	ln := listenLoopback(t)
@@ -249,6 +254,26 @@ func newRuntime(t *testing.T, talk func(conn net.Conn, client *bufio.Reader)) ne
 		talking.Wait()
 	})
 	return addrOf(ln)
+}
+
+var streamingPaths = []string{"/exec/", "/attach/", "/portforward/"}
+
+// switchProtocols answers what asks for SPDY with a 101, as k8s.io/cri-streaming
+// does, and returns the connection. What doesn't ask gets a 400.
+func switchProtocols(w http.ResponseWriter, req *http.Request) (net.Conn, *bufio.Reader, error) {
+	if !strings.Contains(strings.ToLower(req.Header.Get("Upgrade")), "spdy/3.1") {
+		http.Error(w, "no upgrade", http.StatusBadRequest)
+		return nil, nil, nil
+	}
+	w.Header().Set("Connection", "Upgrade")
+	w.Header().Set("Upgrade", "SPDY/3.1")
+	w.Header().Set("X-Stream-Protocol-Version", "v4.channel.k8s.io")
+	w.WriteHeader(http.StatusSwitchingProtocols)
+	conn, buffered, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, buffered.Reader, nil
 }
 
 // newPeer is a bare TCP server: talk gets each connection and closes it.
@@ -273,14 +298,14 @@ func newPeer(t *testing.T, talk func(conn *net.TCPConn)) netip.AddrPort {
 	return addrOf(ln)
 }
 
-func write(t *testing.T, w io.Writer, s string) {
+func write(t testing.TB, w io.Writer, s string) {
 	t.Helper()
 	if _, err := io.WriteString(w, s); err != nil {
 		t.Fatal(err)
 	}
 }
 
-func read(t *testing.T, r io.Reader, n int) []byte {
+func read(t testing.TB, r io.Reader, n int) []byte {
 	t.Helper()
 	b := make([]byte, n)
 	if _, err := io.ReadFull(r, b); err != nil {
