@@ -34,27 +34,31 @@ const maxStreams = 256
 // New returns a decoder of the session whose server chose subprotocol, such as
 // "v4.channel.k8s.io"; "" is the oldest.
 func New(subprotocol string) *Decoder {
-	return &Decoder{
+	d := &Decoder{
 		streams: make(map[uint32]*stream),
 		nextID:  1,
 		outcome: session.NewOutcome(subprotocol),
 	}
+	for from := range d.readers {
+		d.readers[from].to = d
+	}
+	return d
 }
 
 // Feed implements [session.Decoder].
 func (d *Decoder) Feed(from session.Direction, p []byte, emit func(session.Event)) error {
 	d.from, d.emit = from, emit
 	r := &d.readers[from]
-	n, err := r.feed(p, d)
+	n, err := r.frames.Feed(p, r)
 	d.emit = nil
 	if err != nil {
-		return &session.Undecodable{From: from, Offset: r.offset, Rest: append(r.rest(), p[n:]...), Err: fmt.Errorf("spdy: %w", err)}
+		return &session.Undecodable{From: from, Offset: r.frames.Offset(), Rest: append(r.rest(), p[n:]...), Err: fmt.Errorf("spdy: %w", err)}
 	}
 	return nil
 }
 
 // Pending implements [session.Decoder].
-func (d *Decoder) Pending(from session.Direction) int { return d.readers[from].pending() }
+func (d *Decoder) Pending(from session.Direction) int { return d.readers[from].frames.Pending() }
 
 // Farewell implements [session.Decoder]: a data frame on the error stream, and
 // the stream's end. Before the client has opened one there is none.

@@ -19,8 +19,9 @@ type Frame struct {
 // up. The last one, if it is a data frame, may lack its end.
 func Frames(pieces ...[]byte) []Frame {
 	v := &view{}
+	v.reader.to = v
 	for _, p := range pieces {
-		if _, err := v.reader.feed(p, v); err != nil {
+		if _, err := v.reader.frames.Feed(p, &v.reader); err != nil {
 			break
 		}
 	}
@@ -35,7 +36,7 @@ type view struct {
 
 // dataFrame implements [frames].
 func (v *view) dataFrame(h header) {
-	v.frames = append(v.frames, Frame{Offset: v.reader.offset, ID: h.streamID(), Flags: h.flags()})
+	v.frames = append(v.frames, Frame{Offset: v.reader.frames.Offset(), ID: h.streamID(), Flags: h.flags()})
 }
 
 // payload implements [frames].
@@ -46,6 +47,6 @@ func (v *view) payload(_ header, p []byte) {
 
 // controlFrame implements [frames].
 func (v *view) controlFrame(h header, streamType string) error {
-	v.frames = append(v.frames, Frame{Offset: v.reader.offset, Kind: uint16(h.frameType()), ID: h.word(0), Flags: h.flags(), StreamType: streamType})
+	v.frames = append(v.frames, Frame{Offset: v.reader.frames.Offset(), Kind: uint16(h.frameType()), ID: h.word(0), Flags: h.flags(), StreamType: streamType})
 	return nil
 }

@@ -47,9 +47,6 @@ var fixedSize = map[frameType]int{
 	windowUpdate: 8,  // stream id, delta
 }
 
-// maxFixed is the header and the largest fixed part.
-const maxFixed = headerSize + 10
-
 // hasBlock reports whether a header block follows the fixed part.
 func (t frameType) hasBlock() bool {
 	return t == synStream || t == synReply || t == headers
