@@ -12,14 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The endings of the files of one cast.
-const (
-	liveSuffix    = ".cast.part"
-	castSuffix    = ".cast"
-	summarySuffix = ".json"
-	tempSuffix    = ".json.tmp" // a summary that is being written
-)
-
 // A Dir is a directory of casts. Several instances may use one directory.
 type Dir struct {
 	root    *os.Root // so that no name leads out of it
@@ -33,18 +25,36 @@ func OpenDir(path string, version int, log *zap.Logger) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("directory of casts: %w", err)
 	}
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("directory of casts: %w", err)
-	case info.Mode().Perm()&0o022 != 0:
-		return nil, fmt.Errorf("directory of casts %s: others may write to it (%v), and so make casts up; chmod it to 0700", path, info.Mode().Perm())
-	}
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, fmt.Errorf("directory of casts: %w", err)
 	}
-	return &Dir{root: root, version: version, log: log}, nil
+	d := &Dir{root: root, version: version, log: log}
+	if err := d.trust(); err != nil {
+		_ = root.Close()
+		return nil, fmt.Errorf("directory of casts %s: %w", path, err)
+	}
+	return d, nil
+}
+
+// trust returns an error if another user could make casts up.
+func (d *Dir) trust() error {
+	self, err := d.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = self.Close() }()
+	var stat unix.Stat_t
+	if err := unix.Fstat(int(self.Fd()), &stat); err != nil {
+		return err
+	}
+	if mode := stat.Mode & 0o777; mode&0o022 != 0 {
+		return fmt.Errorf("others may write to it (mode %#o), and so make casts up; chmod it to 0700", mode)
+	}
+	if me := os.Geteuid(); stat.Uid != 0 && int(stat.Uid) != me {
+		return fmt.Errorf("it belongs to user %d, who may so make casts up; chown it to user %d", stat.Uid, me)
+	}
+	return nil
 }
 
 // Close closes the directory. Its recordings are finished before.
@@ -52,20 +62,18 @@ func (d *Dir) Close() error { return d.root.Close() }
 
 // Open begins the recording of a session. When it returns, the cast is there.
 func (d *Dir) Open(info session.Info) (session.Recorder, error) {
-	name := info.Start.UTC().Format(timeInName) + "_" + info.ID
-	file, err := d.create(name + liveSuffix)
+	stem := info.Start.UTC().Format(timeInName) + "_" + info.ID
+	file, err := d.create(stem + liveSuffix)
 	if err != nil {
 		return nil, fmt.Errorf("begin a cast: %w", err)
 	}
-	r := newRecording(d, file, name, info)
-	if err := r.writeSlot(); err != nil {
+	r, err := begin(d, file, stem, info)
+	if err != nil {
 		_ = file.Close() // the next Recover finds it
 		return nil, fmt.Errorf("begin a cast: %w", err)
 	}
 	return r, nil
 }
-
-const timeInName = "20060102T150405Z"
 
 // create makes a file and locks it. Another instance's Recover must not come
 // in between, or it would take the file for a leftover: that is what the

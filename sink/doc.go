@@ -4,7 +4,8 @@
 //	20261123T173105Z_7f3a9c01.cast        a finished one
 //	20261123T173105Z_7f3a9c01.json        its summary
 //
-// The files are 0600 in a directory that nobody else may write to. A [Dir]
+// Which pod and container a session belongs to is not in the names: it is not on
+// the wire. The files are 0600 in a directory that nobody else may write to. A [Dir]
 // begins a [Recording] for each session, and finishes what an instance that
 // died has left behind. A recording has one writer, which keeps its own offset:
 // the cast's header is written over in place, everything else is appended, and

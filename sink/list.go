@@ -7,10 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"exectape/cast"
 	"exectape/session"
+
+	"golang.org/x/sys/unix"
 )
 
 // An Entry is one cast in a directory.
@@ -18,71 +19,81 @@ type Entry struct {
 	Path    string
 	Live    bool            // its session goes on, or was cut off by the recorder's end
 	Summary session.Summary // of a live one, as much as its header says
+	Err     error           // why no more than the name is known
 }
 
 // List returns the casts in the directory at path, in the order of their
 // names, which is that of their beginnings. What is no cast is passed over, a
-// symbolic link too.
+// symbolic link too. One that can't be read is listed, with the reason.
 func List(path string) ([]Entry, error) {
-	files, err := os.ReadDir(path)
+	names, err := Names(path)
 	if err != nil {
-		return nil, fmt.Errorf("list casts: %w", err)
+		return nil, err
 	}
 	var all []Entry
-	for _, f := range files {
-		if !f.Type().IsRegular() || !IsCast(f.Name()) {
-			continue
-		}
-		e, err := Stat(filepath.Join(path, f.Name()))
+	for _, name := range names {
+		e, err := Stat(filepath.Join(path, name))
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // finished or removed since
+			continue // finished or removed since, or about to begin
 		}
-		if err != nil {
-			return nil, err
-		}
+		e.Err = err
 		all = append(all, e)
 	}
 	return all, nil
 }
 
-// IsCast reports whether a file of that name is a cast, live or finished.
-func IsCast(name string) bool {
-	return strings.HasSuffix(name, castSuffix) || strings.HasSuffix(name, liveSuffix)
+// Names returns the names of the casts in the directory at path, in order.
+func Names(path string) ([]string, error) {
+	files, err := os.ReadDir(path)
+	if err != nil {
+		return nil, fmt.Errorf("list casts: %w", err)
+	}
+	var names []string
+	for _, f := range files {
+		if f.Type().IsRegular() && IsCast(f.Name()) {
+			names = append(names, f.Name())
+		}
+	}
+	return names, nil
 }
 
 // Stat returns what there is to say about the cast at path: its summary, or
 // its header if there is none.
 func Stat(path string) (Entry, error) {
-	e := Entry{Path: path, Live: strings.HasSuffix(path, liveSuffix)}
+	e := Entry{Path: path, Live: IsLive(path), Summary: session.Summary{ID: ID(filepath.Base(path))}}
 	if !e.Live {
-		b, err := os.ReadFile(strings.TrimSuffix(path, castSuffix) + summarySuffix)
+		s, err := readSummary(Stem(path) + summarySuffix)
 		if err == nil {
-			err = json.Unmarshal(b, &e.Summary)
-		}
-		if err == nil {
-			return e, nil
+			e.Summary = s
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
-			return e, fmt.Errorf("the summary of %s: %w", path, err)
+			return e, err
 		}
 	}
 	h, err := readHeader(path)
 	if err != nil {
 		return e, err
 	}
-	e.Summary = session.Summary{
-		ID: h.Facts.ID, Start: h.Start, Verb: h.Facts.Verb, Protocol: h.Facts.Protocol,
-		Subprotocol: h.Facts.Subprotocol, Target: h.Facts.Target,
-		TTY: h.Facts.TTY, ExitCode: h.Facts.ExitCode, EndReason: h.Facts.EndReason, EndDetail: h.Facts.EndDetail,
-		Gaps: []session.Loss{},
-	}
+	e.Summary = describe(h)
 	return e, nil
+}
+
+func readSummary(path string) (s session.Summary, err error) {
+	file, err := open(path)
+	if err != nil {
+		return s, err
+	}
+	defer func() { _ = file.Close() }()
+	if err := json.NewDecoder(file).Decode(&s); err != nil {
+		return s, fmt.Errorf("%s is no summary: %w", path, err)
+	}
+	return s, nil
 }
 
 // readHeader reads a cast's header, more than once if need be: that of a live
 // one may just be being written.
 func readHeader(path string) (cast.Header, error) {
-	file, err := os.Open(path)
+	file, err := open(path)
 	if err != nil {
 		return cast.Header{}, err
 	}
@@ -93,8 +104,13 @@ func readHeader(path string) (cast.Header, error) {
 			return d.Header(), nil
 		}
 	}
+	if info, statErr := file.Stat(); statErr == nil && info.Size() == 0 {
+		err = fmt.Errorf("its session has not begun: %w", fs.ErrNotExist)
+	}
 	return cast.Header{}, fmt.Errorf("%s: %w", path, err)
 }
 
-// IsFinished reports whether a file of that name is a finished cast.
-func IsFinished(name string) bool { return strings.HasSuffix(name, castSuffix) }
+// open opens a file for reading that is where its name says.
+func open(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+}

@@ -1,6 +1,7 @@
 package sink
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -15,12 +16,11 @@ const maxBuffered = 256 << 10
 // A Recording keeps one session. It implements [session.Recorder].
 type Recording struct {
 	dir  *Dir
-	name string // without an ending
-	file *os.File
+	cast leftover // until Close finishes it
 
-	mu     sync.Mutex // guards what follows
+	mu     sync.Mutex // guards what follows, and is held over writes
 	enc    *cast.Encoder
-	facts  facts
+	tally  tally
 	lines  []byte // encoded, not yet written
 	offset int64  // of what is written next
 	slot   bool   // the header has changed since it was written
@@ -28,12 +28,15 @@ type Recording struct {
 	lost   int64  // how many bytes were not, since
 }
 
-func newRecording(d *Dir, file *os.File, name string, info session.Info) *Recording {
-	return &Recording{dir: d, name: name, file: file, enc: cast.NewEncoder(d.version, info), facts: newFacts(info), offset: cast.SlotSize}
+// begin writes what a cast begins with to an empty file.
+func begin(d *Dir, file *os.File, stem string, info session.Info) (*Recording, error) {
+	enc := cast.NewEncoder(d.version, info)
+	r := &Recording{dir: d, cast: leftover{file, stem + liveSuffix, stem}, enc: enc, lines: enc.Begin(nil)}
+	return r, r.write()
 }
 
 // Name returns the name of the finished cast.
-func (r *Recording) Name() string { return r.name + castSuffix }
+func (r *Recording) Name() string { return r.cast.stem + castSuffix }
 
 // Record implements [session.Recorder]. What was typed is not recorded.
 func (r *Recording) Record(e session.Event) error {
@@ -48,7 +51,6 @@ func (r *Recording) Record(e session.Event) error {
 		}
 		return r.err
 	}
-	r.facts.see(e)
 	r.encode(e)
 	if len(r.lines) > maxBuffered {
 		return r.write()
@@ -57,6 +59,7 @@ func (r *Recording) Record(e session.Event) error {
 }
 
 func (r *Recording) encode(e session.Event) {
+	r.tally.see(e)
 	var slot bool
 	r.lines, slot = r.enc.Append(r.lines, e)
 	r.slot = r.slot || slot
@@ -77,11 +80,11 @@ func (r *Recording) Commit() error {
 // a short write leaves is kept: Close tries it once more.
 func (r *Recording) write() error {
 	if len(r.lines) > 0 {
-		n, err := r.file.WriteAt(r.lines, r.offset)
+		n, err := r.cast.file.WriteAt(r.lines, r.offset)
 		r.offset += int64(n)
 		r.lines = r.lines[:copy(r.lines, r.lines[n:])]
 		if err != nil {
-			r.err = fmt.Errorf("write %s: %w", r.name+liveSuffix, err)
+			r.err = fmt.Errorf("write %s: %w", r.cast.name, err)
 			return r.err
 		}
 	}
@@ -91,17 +94,17 @@ func (r *Recording) write() error {
 	if !r.slot {
 		return nil
 	}
-	r.slot = false
-	if err := r.writeSlot(); err != nil {
-		r.err = fmt.Errorf("write the header of %s: %w", r.name+liveSuffix, err)
-		return r.err
+	if r.err = r.writeSlot(); r.err == nil {
+		r.slot = false
 	}
-	return nil
+	return r.err
 }
 
 func (r *Recording) writeSlot() error {
-	_, err := r.file.WriteAt(r.enc.Header().Slot(), 0)
-	return err
+	if _, err := r.cast.file.WriteAt(r.enc.Header().Slot(), 0); err != nil {
+		return fmt.Errorf("write the header of %s: %w", r.cast.name, err)
+	}
+	return nil
 }
 
 // Close implements [session.Recorder]. It reads the whole cast once more, for
@@ -109,17 +112,34 @@ func (r *Recording) writeSlot() error {
 func (r *Recording) Close(end session.End) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	broken := r.err
-	r.err = nil // one more try
+	defer func() { _ = r.cast.file.Close() }() // and with it the lock
 	if r.lost > 0 {
-		loss := &session.Loss{Bytes: r.lost, Reason: broken.Error()}
-		gap := session.Event{Kind: session.Gap, At: end.At, Lost: loss}
-		r.facts.see(gap)
-		r.encode(gap)
+		r.encode(session.Event{Kind: session.Gap, At: end.At, Lost: &session.Loss{Bytes: r.lost, Reason: r.err.Error()}})
 	}
 	r.lines = r.enc.End(r.lines, end)
 	r.slot = true
-	err := r.write()
-	r.facts.end(end)
-	return r.dir.finish(leftover{r.file, r.name, liveSuffix}, &r.facts.summary, err)
+	err := r.write() // after an error, this is one more try
+	if err != nil {
+		err = errors.Join(err, r.salvage(err))
+	}
+	s := r.tally.summarize(r.enc.Header(), end.At)
+	return errors.Join(err, r.dir.finish(r.cast, &s))
+}
+
+// salvage makes the best of a cast that can't be written to its end: what is
+// there up to the last whole line is kept, and of the rest the summary says that
+// it is missing.
+func (r *Recording) salvage(cause error) error {
+	if err := cutTorn(r.cast.file); err != nil {
+		return err
+	}
+	kept, err := r.cast.readEvents(r.enc.Header())
+	if err != nil {
+		return err
+	}
+	if missing := r.tally.bytes - kept.tally.bytes; missing > 0 {
+		r.tally.gaps = append(r.tally.gaps, session.Loss{Bytes: missing, Reason: cause.Error()})
+	}
+	r.tally.streams = kept.tally.streams
+	return r.writeSlot() // which takes no room that it hasn't
 }

@@ -1,16 +1,12 @@
 package sink
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
-	"time"
 
 	"exectape/cast"
 	"exectape/session"
@@ -20,215 +16,130 @@ import (
 )
 
 // Recover finishes what instances that are gone have left: casts that were
-// live, and finished ones without a summary. Of a cast it cuts a torn last
-// line and makes an unreadable header again; it changes nothing else. What
-// another instance is recording is left alone. One bad file does not keep the
-// others from being finished.
+// live, and finished ones without a summary. What another instance is recording
+// is left alone. One bad file does not keep the others from being finished.
 func (d *Dir) Recover(ctx context.Context) error {
-	found, err := d.leftovers()
+	files, err := fs.ReadDir(d.root.FS(), ".")
 	if err != nil {
 		return fmt.Errorf("look for casts left behind: %w", err)
 	}
-	for i, l := range found {
-		if ctx.Err() != nil {
-			for _, l := range found[i:] {
-				_ = l.file.Close()
-			}
-			return ctx.Err()
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		if err := d.recover(l); err != nil {
-			_ = l.file.Close()
-			d.log.Error("cast left behind not recovered", zap.String("cast", l.name+l.ending), zap.Error(err))
-			continue
+		finished, err := d.recover(f)
+		switch {
+		case err != nil:
+			d.log.Error("cast left behind not recovered", zap.String("file", f.Name()), zap.Error(err))
+		case finished != "":
+			d.log.Info("cast left behind finished", zap.String("cast", finished))
 		}
-		d.log.Info("cast left behind finished", zap.String("cast", l.name+castSuffix))
 	}
 	return nil
 }
 
-// leftovers locks and returns every cast that nobody has locked. It holds the
-// directory's lock, so that no cast is seen between its making and its locking.
-func (d *Dir) leftovers() ([]leftover, error) {
+// recover finishes the cast that f is, and returns its name, if it was left
+// behind.
+func (d *Dir) recover(f fs.DirEntry) (finished string, err error) {
+	if stem, ok := strings.CutSuffix(f.Name(), tempSuffix); ok {
+		return "", d.removeStray(stem)
+	}
+	if !f.Type().IsRegular() || !IsCast(f.Name()) {
+		return "", nil
+	}
+	l, err := d.claim(f.Name())
+	if err != nil || l.file == nil {
+		return "", err
+	}
+	defer func() { _ = l.file.Close() }() // and with it the lock
+	if err := d.remove(l.stem + tempSuffix); err != nil {
+		return "", err
+	}
+	info, err := l.file.Stat()
+	if err != nil {
+		return "", err
+	}
+	if info.Size() == 0 { // its session had not begun
+		return "", d.remove(f.Name())
+	}
+	found, err := l.contents()
+	if err != nil {
+		return "", err
+	}
+	s := found.tally.summarize(found.header, found.took)
+	if s.EndReason == "" { // else only the name or the summary is missing
+		s.EndReason = session.EndInterrupted
+	}
+	return l.stem + castSuffix, d.finish(l, &s)
+}
+
+// claim locks an unfinished cast. It returns the zero leftover if there is none
+// of that name, or somebody else has it.
+func (d *Dir) claim(name string) (l leftover, err error) {
+	if !d.unfinished(name) {
+		return leftover{}, nil
+	}
+	// No cast is seen between its making and its locking.
 	unlock, err := d.lock(unix.LOCK_EX)
 	if err != nil {
-		return nil, err
+		return leftover{}, err
 	}
 	defer unlock()
-	files, err := fs.ReadDir(d.root.FS(), ".")
+	file, err := d.root.OpenFile(name, os.O_RDWR|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return leftover{}, nil
+	}
 	if err != nil {
-		return nil, err
+		return leftover{}, err
 	}
-	var found []leftover
-	for _, f := range files {
-		name, ending, ok := d.unfinished(f)
-		if !ok {
-			continue
-		}
-		file, err := d.root.OpenFile(f.Name(), os.O_RDWR|unix.O_NOFOLLOW, 0)
-		if err != nil {
-			d.log.Error("cast left behind not recovered", zap.String("cast", f.Name()), zap.Error(err))
-			continue
-		}
-		if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-			_ = file.Close() // a live one
-			continue
-		}
-		found = append(found, leftover{file, name, ending})
+	// The lock may have come free because its holder has just finished the
+	// cast: only what is still there under that name is a leftover.
+	if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil || !d.names(name, file) || !d.unfinished(name) {
+		return leftover{}, file.Close()
 	}
-	return found, nil
+	return leftover{file, name, Stem(name)}, nil
 }
 
-// unfinished reports whether f is a cast that lacks its name or its summary.
-func (d *Dir) unfinished(f fs.DirEntry) (name, ending string, ok bool) {
-	if !f.Type().IsRegular() {
-		return "", "", false
-	}
-	if name, ok = strings.CutSuffix(f.Name(), liveSuffix); ok {
-		return name, liveSuffix, true
-	}
-	if name, ok = strings.CutSuffix(f.Name(), castSuffix); ok {
-		return name, castSuffix, !d.exists(name + summarySuffix)
-	}
-	return "", "", false
+// unfinished reports whether a cast lacks its final name or its summary.
+func (d *Dir) unfinished(name string) bool {
+	return IsLive(name) || !d.exists(Stem(name)+summarySuffix)
 }
 
-// recover finishes one cast.
-func (d *Dir) recover(l leftover) error {
-	if err := d.root.Remove(l.name + tempSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	size, err := l.file.Seek(0, io.SeekEnd)
+// names reports whether name is the name of file.
+func (d *Dir) names(name string, file *os.File) bool {
+	there, err := d.root.Lstat(name)
 	if err != nil {
-		return err
+		return false
 	}
-	if size == 0 { // its session had not begun
-		return errors.Join(d.root.Remove(l.name+l.ending), l.file.Close())
-	}
-	if err := cutTorn(l.file); err != nil {
-		return err
-	}
-	header, err := repairHeader(l)
-	if err != nil {
-		return err
-	}
-	summary, err := summarize(l.file, header)
-	if err != nil {
-		return err
-	}
-	return d.finish(l, summary, nil)
+	here, err := file.Stat()
+	return err == nil && os.SameFile(there, here)
 }
 
-// cutTorn cuts off a last line that has no end. The header's slot is not taken
-// for a line: it is made again if it is torn.
-func cutTorn(file *os.File) error {
-	size, err := file.Seek(0, io.SeekEnd)
+// contents reads the cast, after a repair if it was live. A finished one is
+// never changed.
+func (l leftover) contents() (reading, error) {
+	if IsLive(l.name) {
+		return l.repair()
+	}
+	d, err := cast.NewDecoder(whole(l.file))
 	if err != nil {
-		return err
+		return reading{}, err
 	}
-	var block [4096]byte
-	for end := size; end > cast.SlotSize; {
-		begin := max(end-int64(len(block)), cast.SlotSize)
-		part := block[:end-begin]
-		if _, err := file.ReadAt(part, begin); err != nil {
-			return err
-		}
-		if i := bytes.LastIndexByte(part, '\n'); i >= 0 {
-			return truncate(file, size, begin+int64(i)+1)
-		}
-		end = begin
-	}
-	return truncate(file, size, min(size, cast.SlotSize))
+	return read(d, d.Header())
 }
 
-func truncate(file *os.File, size, wanted int64) error {
-	if size == wanted {
+// removeStray removes the beginning of a summary whose cast is gone. While the
+// cast is there, whoever finishes that may be writing it.
+func (d *Dir) removeStray(stem string) error {
+	if d.exists(stem+castSuffix) || d.exists(stem+liveSuffix) {
 		return nil
 	}
-	return file.Truncate(wanted)
+	return d.remove(stem + tempSuffix)
 }
 
-// repairHeader returns a cast's header. If that can't be read, it is made of
-// what the events say was in it, or of the file's name, and written.
-func repairHeader(l leftover) (cast.Header, error) {
-	if d, err := cast.NewDecoder(whole(l.file)); err == nil {
-		return d.Header(), nil
+func (d *Dir) remove(name string) error {
+	if err := d.root.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	header := cast.Header{Version: 2, Size: session.DefaultSize}
-	if at, id, ok := strings.Cut(l.name, "_"); ok {
-		header.Start, _ = time.Parse(timeInName, at)
-		header.Facts.ID = id
-	}
-	events := cast.NewEventDecoder(io.NewSectionReader(l.file, cast.SlotSize, 1<<62), 2)
-	for {
-		ev, err := events.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return header, err
-		}
-		if ev.Code == "h" {
-			if err := json.Unmarshal([]byte(ev.Data), &header); err != nil {
-				return header, fmt.Errorf("event %q: %w", ev.Code, err)
-			}
-		}
-	}
-	_, err := l.file.WriteAt(header.Slot(), 0)
-	return header, err
-}
-
-// summarize makes the summary of a cast from what is in it.
-func summarize(file *os.File, header cast.Header) (*session.Summary, error) {
-	f := newFacts(session.Info{
-		ID: header.Facts.ID, Start: header.Start, Verb: header.Facts.Verb, Protocol: header.Facts.Protocol,
-		Subprotocol: header.Facts.Subprotocol, Target: header.Facts.Target,
-	})
-	d, err := cast.NewDecoder(whole(file))
-	if err != nil {
-		return nil, err
-	}
-	end := session.End{Reason: session.EndInterrupted}
-	var exact cast.Exact
-	for {
-		ev, err := d.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		end.At = ev.At
-		if err := f.read(&exact, &header, ev); err != nil {
-			return nil, err
-		}
-	}
-	f.summary.TTY, f.summary.ExitCode = header.Facts.TTY, header.Facts.ExitCode
-	if header.Facts.EndReason != "" { // only the name or the summary is missing
-		end.Reason, end.Detail = header.Facts.EndReason, header.Facts.EndDetail
-	}
-	f.end(end)
-	return &f.summary, nil
-}
-
-// read sees one event of a cast as it was seen when it was recorded.
-func (f *facts) read(exact *cast.Exact, header *cast.Header, ev cast.Event) error {
-	switch ev.Code {
-	case "h": // may be ahead of the slot
-		if err := json.Unmarshal([]byte(ev.Data), header); err != nil {
-			return fmt.Errorf("event %q: %w", ev.Code, err)
-		}
-		return nil
-	case "g":
-		var loss session.Loss
-		if err := json.Unmarshal([]byte(ev.Data), &loss); err != nil {
-			return fmt.Errorf("event %q: %w", ev.Code, err)
-		}
-		f.see(session.Event{Kind: session.Gap, Lost: &loss})
-		return nil
-	}
-	stream, data, err := exact.Output(ev)
-	if len(data) > 0 {
-		f.see(session.Event{Kind: session.Output, Stream: stream, Data: data})
-	}
-	return err
+	return nil
 }

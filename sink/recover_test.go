@@ -2,6 +2,8 @@ package sink_test
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,13 +12,16 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"exectape/cast"
 	"exectape/session"
 	"exectape/sink"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 )
 
 // writerDir is set in the environment of a test process that is a recorder,
@@ -140,6 +145,7 @@ func TestRecover(t *testing.T) {
 		{"a line torn after its first byte", func(b []byte) []byte { return append(b, '[') }, "one\ntwo\n", session.Size{Cols: 132, Rows: 43}},
 		{"a torn line longer than a block", func(b []byte) []byte { return append(b, strings.Repeat("x", 10000)...) }, "one\ntwo\n", session.Size{Cols: 132, Rows: 43}},
 		{"a torn header", func(b []byte) []byte { copy(b[20:], strings.Repeat("\x00", 100)); return b }, "one\ntwo\n", session.Size{Cols: 132, Rows: 43}},
+		{"a header that lags behind the events", func(b []byte) []byte { copy(b, cast.NewEncoder(2, newInfo("7f3a9c01")).Header().Slot()); return b }, "one\ntwo\n", session.Size{Cols: 132, Rows: 43}},
 		{"a header only", func(b []byte) []byte { return b[:cast.SlotSize] }, "", session.Size{Cols: 132, Rows: 43}},
 		{"half a header", func(b []byte) []byte { return b[:cast.SlotSize/2] }, "", session.DefaultSize},
 	}
@@ -163,6 +169,103 @@ func TestRecover(t *testing.T) {
 				t.Errorf("size = %v, want %v", d.Header().Size, test.size)
 			}
 		})
+	}
+}
+
+func TestRecoverKeepsWhatTheEventsSay(t *testing.T) {
+	wipe := func(b []byte) { copy(b, make([]byte, cast.SlotSize)) }
+	for _, version := range []int{2, 3} {
+		t.Run(fmt.Sprintf("v%d", version), func(t *testing.T) {
+			info := newInfo("7f3a9c01")
+			e := cast.NewEncoder(version, info)
+			file := e.Begin(nil)
+			for i, ev := range []session.Event{
+				{Kind: session.Opened, Stream: session.Stderr},
+				output(session.Stdout, "out\n"),
+				output(session.Stderr, "error\n"),
+				{Kind: session.Raw, Data: []byte("raw")},
+				{Kind: session.Gap, Lost: &session.Loss{Bytes: 17, Reason: "the disk was full"}},
+				{Kind: session.Status, Exit: &session.Exit{Code: 3}},
+			} {
+				ev.At = time.Duration(i) * time.Second
+				file, _ = e.Append(file, ev)
+			}
+			file = file[:bytes.LastIndex(file, []byte(`"h"`))] // torn behind the x
+			wipe(file)
+			dir := t.TempDir()
+			name := info.Start.UTC().Format("20060102T150405Z") + "_7f3a9c01.cast.part"
+			must(t, os.WriteFile(filepath.Join(dir, name), file, 0o600))
+
+			must(t, openDir(t, dir).Recover(t.Context()))
+			no, three := false, 3
+			start := info.Start.UTC().Truncate(time.Second)
+			want := session.Summary{
+				ID: "7f3a9c01", Start: start, End: start.Add(5 * time.Second), Verb: "exec", Protocol: "spdy",
+				Subprotocol: "v4.channel.k8s.io", Target: target, TTY: &no,
+				Streams:  session.Streams{Stdout: &session.Count{Bytes: 4}, Stderr: &session.Count{Bytes: 6}},
+				ExitCode: &three, EndReason: session.EndInterrupted, Gaps: []session.Loss{{Bytes: 17, Reason: "the disk was full"}},
+				SHA256: sha(t, only(t, dir).Path),
+			}
+			if diff := cmp.Diff(want, only(t, dir).Summary, sameAddr); diff != "" {
+				t.Errorf("summary (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestRecoverChangesNothingThatItDidNotWrite(t *testing.T) {
+	const foreign = `{"version": 2, "width": 80, "height": 24}` + "\n[0.5, \"o\", \"hello\"]\n"
+	files := map[string]string{
+		"demo.cast":      foreign,
+		"demo.cast.part": foreign + "[0.6, \"o",
+		"notes.cast":     "not a cast\n",
+		"notes.txt":      "not a cast either",
+	}
+	dir := t.TempDir()
+	for name, text := range files {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	must(t, openDir(t, dir).Recover(t.Context()))
+	for name, want := range files {
+		if got, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(got) != want {
+			t.Errorf("%s is %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestRecoverRemovesTheBeginningsOfSummaries(t *testing.T) {
+	dir := leave(t, func(path string) {
+		for _, stray := range []string{strings.TrimSuffix(path, ".cast.part"), filepath.Join(filepath.Dir(path), "its cast is gone")} {
+			must(t, os.WriteFile(stray+".json.tmp", []byte(`{"id"`), 0o600))
+		}
+	})
+	must(t, openDir(t, dir).Recover(t.Context()))
+	if diff := cmp.Diff([]string{"20261123T173105Z_7f3a9c01.cast", "20261123T173105Z_7f3a9c01.json"}, names(t, dir)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestOfManyRecoveriesOneFinishesEachCast(t *testing.T) {
+	const casts, recoveries = 50, 4
+	dir := t.TempDir()
+	for i := range casts {
+		file := cast.NewEncoder(2, newInfo("")).Begin(nil)
+		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("20261123T173105Z_%08x.cast.part", i)), file, 0o600))
+	}
+	core, logged := observer.New(zap.DebugLevel)
+	var all sync.WaitGroup
+	for range recoveries {
+		d, err := sink.OpenDir(dir, 2, zap.New(core))
+		must(t, err)
+		all.Go(func() {
+			if err := errors.Join(d.Recover(t.Context()), d.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := logged.FilterMessage("cast left behind finished").Len(); n != casts || logged.Len() != n {
+		t.Errorf("%d casts finished %d times: %+v", casts, n, logged.FilterLevelExact(zap.ErrorLevel).All())
 	}
 }
 
@@ -207,21 +310,31 @@ func TestALiveCastOfAnotherInstanceIsLeftAlone(t *testing.T) {
 
 func TestRecoverAndOpenAtOnce(t *testing.T) {
 	dir := t.TempDir()
-	ours, theirs := openDir(t, dir), openDir(t, dir)
-	var both sync.WaitGroup
-	both.Go(func() {
-		for range 100 {
-			if err := theirs.Recover(t.Context()); err != nil {
-				t.Error(err)
+	ours := openDir(t, dir)
+	done := make(chan struct{})
+	var recoveries sync.WaitGroup
+	for range 3 {
+		theirs := openDir(t, dir)
+		recoveries.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if err := theirs.Recover(t.Context()); err != nil {
+					t.Error(err)
+				}
 			}
-		}
-	})
+		})
+	}
 	for i := range 100 {
 		r := begin(t, ours, fmt.Sprintf("%08x", i))
 		record(t, r, output(session.Stdout, "one\n"))
 		must(t, r.Close(session.End{Reason: session.EndCompleted}))
 	}
-	both.Wait()
+	close(done)
+	recoveries.Wait()
 	all, err := sink.List(dir)
 	must(t, err)
 	for _, e := range all {
@@ -234,42 +347,88 @@ func TestRecoverAndOpenAtOnce(t *testing.T) {
 	}
 }
 
-// A file that may not grow is the nearest thing to a full disk that a test can
-// make without mounting one.
-func TestWhatCouldNotBeWrittenIsAGap(t *testing.T) {
+// limited runs the rest of a test in a process of its own, whose files may not
+// grow beyond 64 KiB until the returned function is called: the nearest thing to
+// a full disk that can be made without mounting one. Everywhere else ok is
+// false.
+func limited(t *testing.T) (lift func(), ok bool) {
+	t.Helper()
 	if os.Getenv(writerDir+"_LIMITED") == "" {
-		limited := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-		limited.Env = append(os.Environ(), writerDir+"_LIMITED=1")
-		if out, err := limited.CombinedOutput(); err != nil {
+		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		again.Env = append(os.Environ(), writerDir+"_LIMITED=1")
+		if out, err := again.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		return
+		return nil, false
 	}
-	const limit = 64 << 10
-	dir := t.TempDir()
-	r := begin(t, openDir(t, dir), "7f3a9c01")
-	must(t, syscall.Setrlimit(rlimitFsize, &syscall.Rlimit{Cur: limit, Max: ^uint64(0)}))
-	line := strings.Repeat("x", 999) + "\n"
+	must(t, syscall.Setrlimit(rlimitFsize, &syscall.Rlimit{Cur: 64 << 10, Max: ^uint64(0)}))
+	return func() { must(t, syscall.Setrlimit(rlimitFsize, &syscall.Rlimit{Cur: ^uint64(0), Max: ^uint64(0)})) }, true
+}
+
+const rlimitFsize = 1 // RLIMIT_FSIZE, which package syscall does not name
+
+// fill records lines until one can't be written, and then three more. It
+// returns how many bytes it recorded before and after.
+func fill(t *testing.T, r session.Recorder) (before, after int) {
+	t.Helper()
+	line := output(session.Stdout, strings.Repeat("x", 999)+"\n")
 	var failed error
-	sent := 0
-	for ; failed == nil; sent += len(line) {
-		must(t, r.Record(output(session.Stdout, line)))
+	for failed == nil {
+		must(t, r.Record(line))
 		failed = r.Commit()
+		before += len(line.Data)
 	}
 	for range 3 {
-		if err := r.Record(output(session.Stdout, line)); err == nil {
-			t.Error("it goes on as if nothing had happened")
+		if err := r.Record(line); !errors.Is(err, syscall.EFBIG) {
+			t.Errorf("it goes on with %v", err)
 		}
+		after += len(line.Data)
 	}
-	must(t, syscall.Setrlimit(rlimitFsize, &syscall.Rlimit{Cur: ^uint64(0), Max: ^uint64(0)}))
+	return before, after
+}
+
+func TestWhatCouldNotBeWrittenIsAGap(t *testing.T) {
+	lift, ok := limited(t)
+	if !ok {
+		return
+	}
+	dir := t.TempDir()
+	r := begin(t, openDir(t, dir), "7f3a9c01")
+	before, after := fill(t, r)
+	lift()
 	must(t, r.Close(session.End{Reason: session.EndCompleted}))
 	e := only(t, dir)
-	if got := len(streams(t, e.Path)[session.Stdout]); got != sent {
-		t.Errorf("%d bytes of stdout, want %d: the rest of a short write goes first", got, sent)
+	if got := len(streams(t, e.Path)[session.Stdout]); got != before {
+		t.Errorf("%d bytes of stdout, want %d: the rest of a short write goes first", got, before)
 	}
-	if g := e.Summary.Gaps; len(g) != 1 || g[0].Bytes != int64(3*len(line)) || !strings.Contains(g[0].Reason, "file too large") {
+	if g := e.Summary.Gaps; len(g) != 1 || g[0].Bytes != int64(after) || !strings.Contains(g[0].Reason, "file too large") {
 		t.Errorf("gaps = %+v", g)
 	}
 }
 
-const rlimitFsize = 1 // RLIMIT_FSIZE, which package syscall does not name
+func TestACastThatCantBeEndedIsWholeAsFarAsItGoes(t *testing.T) {
+	if _, ok := limited(t); !ok {
+		return
+	}
+	dir := t.TempDir()
+	r := begin(t, openDir(t, dir), "7f3a9c01")
+	before, after := fill(t, r)
+	if err := r.Close(session.End{Reason: session.EndCompleted}); !errors.Is(err, syscall.EFBIG) {
+		t.Errorf("error = %v", err)
+	}
+	e := only(t, dir)
+	kept := int64(len(streams(t, e.Path)[session.Stdout]))
+	if e.Summary.Streams.Stdout.Bytes != kept || kept == 0 {
+		t.Errorf("the summary says %d bytes of stdout, the cast %d", e.Summary.Streams.Stdout.Bytes, kept)
+	}
+	missing := int64(0)
+	for _, g := range e.Summary.Gaps {
+		missing += g.Bytes
+	}
+	if kept+missing != int64(before+after) {
+		t.Errorf("%d bytes kept and %d missing, of %d: %+v", kept, missing, before+after, e.Summary.Gaps)
+	}
+	if e.Summary.EndReason != session.EndCompleted || e.Summary.SHA256 != sha(t, e.Path) {
+		t.Errorf("summary = %+v", e.Summary)
+	}
+}

@@ -101,6 +101,17 @@ func streams(t *testing.T, path string) map[session.Stream]string {
 	}
 }
 
+// sha returns what sha256sum prints of the file at path.
+func sha(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	must(t, err)
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+var sameAddr = cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
+
 // names returns the names in a directory.
 func names(t *testing.T, dir string) (all []string) {
 	t.Helper()
@@ -129,22 +140,19 @@ func TestASessionBecomesACastAndASummary(t *testing.T) {
 		Streams:  session.Streams{Stdout: &session.Count{Bytes: 4}, Stderr: &session.Count{Bytes: 6}},
 		ExitCode: &three, EndReason: session.EndCompleted, EndDetail: "exit code 3", Gaps: []session.Loss{},
 	}
-	file, err := os.ReadFile(e.Path)
-	must(t, err)
-	sum := sha256.Sum256(file)
-	want.SHA256 = hex.EncodeToString(sum[:])
+	want.SHA256 = sha(t, e.Path)
 	got := e.Summary
 	if d := got.End.Sub(got.Start); d != time.Second {
 		t.Errorf("it took %v", d)
 	}
 	got.Start, got.End = time.Time{}, time.Time{}
-	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(want, got, sameAddr); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(map[session.Stream]string{session.Stdout: "out\n", session.Stderr: "error\n"}, streams(t, e.Path)); diff != "" {
 		t.Errorf("streams (-want +got):\n%s", diff)
 	}
-	if bytes.Contains(file, []byte("a password")) {
+	if file, err := os.ReadFile(e.Path); err != nil || bytes.Contains(file, []byte("a password")) {
 		t.Error("what was typed is in the cast")
 	}
 	for _, name := range names(t, dir) {
@@ -223,10 +231,55 @@ func TestBothDirectionsMayRecordAtOnce(t *testing.T) {
 	}
 }
 
+func TestOneBadFileDoesNotHideTheOthers(t *testing.T) {
+	dir := t.TempDir()
+	r := begin(t, openDir(t, dir), "7f3a9c01")
+	must(t, r.Close(session.End{Reason: session.EndCompleted}))
+	for name, text := range map[string]string{
+		"20261123T173105Z_00000001.cast":      "not a cast\n",
+		"20261123T173105Z_00000002.cast":      `{"version": 2}` + "\n",
+		"20261123T173105Z_00000002.json":      "not a summary",
+		"20261123T173105Z_00000003.cast.part": "", // about to begin
+	} {
+		must(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	all, err := sink.List(dir)
+	must(t, err)
+	got := map[string]bool{}
+	for _, e := range all {
+		got[e.Summary.ID] = e.Err == nil
+	}
+	if diff := cmp.Diff(map[string]bool{"7f3a9c01": true, "00000001": false, "00000002": false}, got); diff != "" {
+		t.Errorf("readable (-want +got):\n%s", diff)
+	}
+}
+
 func TestOpenDirRefusesADirectoryThatOthersCanWriteTo(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o777))
 	if _, err := sink.OpenDir(dir, 2, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "chmod it to 0700") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestOpenDirRefusesADirectoryOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("EXECTAPE_TEST_ROOT") != "" {
+			t.Fatal("not root")
+		}
+		t.Skip("only root can give a directory away")
+	}
+	dir := t.TempDir()
+	must(t, os.Chown(dir, 65534, 65534))
+	if _, err := sink.OpenDir(dir, 2, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "it belongs to user 65534") {
+		t.Errorf("error = %v", err)
+	}
+}
+
+func TestOpenDirRefusesAFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	must(t, os.WriteFile(path, nil, 0o600))
+	if _, err := sink.OpenDir(path, 2, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "not a directory") {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -1,0 +1,131 @@
+package sink
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"exectape/cast"
+	"exectape/session"
+)
+
+// describe returns what a cast's header says of its session.
+func describe(h cast.Header) session.Summary {
+	return session.Summary{
+		ID: h.Facts.ID, Start: h.Start.UTC(), Verb: h.Facts.Verb, Protocol: h.Facts.Protocol,
+		Subprotocol: h.Facts.Subprotocol, Target: h.Facts.Target,
+		TTY: h.Facts.TTY, ExitCode: h.Facts.ExitCode, EndReason: h.Facts.EndReason, EndDetail: h.Facts.EndDetail,
+		Gaps: []session.Loss{},
+	}
+}
+
+// A tally is what a header does not say: how much there is of what.
+type tally struct {
+	streams session.Streams
+	gaps    []session.Loss
+	bytes   int64 // of all streams, and what was kept raw
+}
+
+// see counts one event.
+func (t *tally) see(e session.Event) {
+	switch e.Kind {
+	case session.Opened:
+		t.count(e.Stream)
+	case session.Output:
+		t.bytes += int64(len(e.Data))
+		t.count(e.Stream).Bytes += int64(len(e.Data))
+	case session.Raw:
+		t.bytes += int64(len(e.Data))
+	case session.Gap:
+		t.gaps = append(t.gaps, *e.Lost)
+	}
+}
+
+// count returns where the bytes of an output stream are counted.
+func (t *tally) count(stream session.Stream) *session.Count {
+	var c **session.Count
+	switch stream {
+	case session.Stdout:
+		c = &t.streams.Stdout
+	case session.Stderr:
+		c = &t.streams.Stderr
+	default:
+		return new(session.Count)
+	}
+	if *c == nil {
+		*c = new(session.Count)
+	}
+	return *c
+}
+
+// summarize returns the summary of a session that took so long.
+func (t *tally) summarize(h cast.Header, took time.Duration) session.Summary {
+	s := describe(h)
+	s.End = s.Start.Add(took)
+	s.Streams = t.streams
+	s.Gaps = append(s.Gaps, t.gaps...)
+	return s
+}
+
+// A reading is what is found in a cast when it is read to its end.
+type reading struct {
+	header cast.Header // as the last h has it
+	tally  tally
+	took   time.Duration
+}
+
+// read reads the events of a cast whose slot says header.
+func read(d *cast.Decoder, header cast.Header) (reading, error) {
+	r := reading{header: header}
+	var exact cast.Exact
+	for {
+		ev, err := d.Next()
+		if errors.Is(err, io.EOF) {
+			return r, nil
+		}
+		if err == nil {
+			err = r.see(&exact, ev)
+		}
+		if err != nil {
+			return r, err
+		}
+		r.took = ev.At
+	}
+}
+
+// see takes one event as it was taken when it was recorded.
+func (r *reading) see(exact *cast.Exact, ev cast.Event) error {
+	switch ev.Code {
+	case "h":
+		if err := json.Unmarshal([]byte(ev.Data), &r.header); err != nil {
+			return fmt.Errorf("event %q: %w", ev.Code, err)
+		}
+		return nil
+	case "x": // its h may have been torn off
+		code, err := strconv.Atoi(ev.Data)
+		if err != nil {
+			return fmt.Errorf("event %q: %w", ev.Code, err)
+		}
+		r.header.Facts.ExitCode = &code
+		return nil
+	case "g":
+		var loss session.Loss
+		if err := json.Unmarshal([]byte(ev.Data), &loss); err != nil {
+			return fmt.Errorf("event %q: %w", ev.Code, err)
+		}
+		r.tally.see(session.Event{Kind: session.Gap, Lost: &loss})
+		return nil
+	case "w":
+		_, data, err := cast.Wire(ev)
+		r.tally.see(session.Event{Kind: session.Raw, Data: data})
+		return err
+	}
+	stream, data, err := exact.Output(ev)
+	if len(data) > 0 {
+		r.tally.see(session.Event{Kind: session.Output, Stream: stream, Data: data})
+	}
+	return err
+}
