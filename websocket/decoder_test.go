@@ -217,6 +217,7 @@ func TestWhatCanNotBeDecodedIsKeptFromItsFirstByte(t *testing.T) {
 		{"a ping behind a close frame", v4, session.FromClient, masked(closeFrame, ""), masked(fin|ping, ""), "behind the close frame"},
 		{"in v5, a continuation of nothing", v5, session.FromClient, nil, masked(fin|continuation, "\x00hello"), "continues no message"},
 		{"in v5, a message inside another", v5, session.FromClient, masked(binaryFrame, "\x04"), masked(fin|binaryFrame, "\x00hello"), "inside a message"},
+		{"a compressed frame of the server's", v4, session.FromServer, plain(fin|binaryFrame, "\x01"), plain(fin|0x40|binaryFrame, "\x01hello"), "extension"},
 		{"a masked frame of the server's", v4, session.FromServer, nil, masked(fin|binaryFrame, "\x01hello"), "masked"},
 	}
 	for _, test := range tests {

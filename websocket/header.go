@@ -27,9 +27,10 @@ const (
 	opPong         = 10
 )
 
-func (h header) fin() bool    { return h[0]&0x80 != 0 }
-func (h header) opcode() byte { return h[0] & 0x0f }
-func (h header) masked() bool { return h[1]&0x80 != 0 }
+func (h header) fin() bool      { return h[0]&0x80 != 0 }
+func (h header) extended() bool { return h[0]&0x70 != 0 }
+func (h header) opcode() byte   { return h[0] & 0x0f }
+func (h header) masked() bool   { return h[1]&0x80 != 0 }
 
 // data reports whether the payload is for a channel.
 func (h header) data() bool {

@@ -54,6 +54,7 @@ const scratchSize = 4096
 var (
 	errUnmasked     = errors.New("a client's frame that is not masked")
 	errMasked       = errors.New("a server's frame that is masked")
+	errExtended     = errors.New("a server's frame with RSV bits, whose meaning only an extension knows")
 	errClosed       = errors.New("a frame behind the close frame")
 	errContinuation = errors.New("a continuation frame that continues no message")
 	errInterrupted  = errors.New("a message inside a message")
@@ -86,6 +87,8 @@ func (r *reader) check(h header) error {
 	switch {
 	case h.masked() && r.server:
 		return errMasked
+	case h.extended() && r.server:
+		return errExtended
 	case !h.masked() && !r.server:
 		return errUnmasked
 	case r.closed && !r.server:

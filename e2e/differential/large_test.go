@@ -1,0 +1,54 @@
+package differential
+
+import (
+	"bytes"
+	"encoding/base64"
+	"math/rand/v2"
+	"testing"
+
+	"exectape/session"
+	"exectape/session/sessiontest"
+	"exectape/websocket"
+)
+
+// Far more than any buffer holds, and no text.
+func TestSixteenMiBEachWay(t *testing.T) {
+	data := make([]byte, 16<<20)
+	random := rand.NewChaCha8([32]byte{})
+	if _, err := random.Read(data); err != nil {
+		t.Fatal(err)
+	}
+	for _, subprotocol := range subprotocols {
+		t.Run(subprotocol, func(t *testing.T) {
+			wire, _ := written(t, subprotocol, data, nil)
+			server := []sessiontest.Piece{{From: session.FromServer, Data: wire}}
+			server = sessiontest.Recut(server, func() int { return 32 << 10 })
+			seen := sessiontest.Decode(websocket.New(subprotocol), server)[session.FromServer]
+			if !bytes.Equal(seen.Text(session.Output, session.Stdout), data) {
+				t.Error("stdout is not what the server wrote")
+			}
+			client := typed(subprotocol, data, 32<<10)
+			if !bytes.Equal(deliver(subprotocol, client).stdin, data) {
+				t.Error("stdin is not what the server read")
+			}
+			if !bytes.Equal(ours(subprotocol, client).stdin, data) {
+				t.Error("stdin is not what the client sent")
+			}
+		})
+	}
+}
+
+// typed is stdin as a client sends it, a frame for each size bytes.
+func typed(subprotocol string, data []byte, size int) (pieces [][]byte) {
+	for len(data) > 0 {
+		part := data[:min(len(data), size)]
+		data = data[len(part):]
+		f := frame{first: 0x82, masked: true, key: [4]byte{1, 2, 3, 4}, payload: append([]byte{0}, part...)}
+		if isBase64(subprotocol) {
+			f.payload = base64.StdEncoding.AppendEncode([]byte{'0'}, part)
+		}
+		f.resized()
+		pieces = append(pieces, f.appendTo(nil))
+	}
+	return pieces
+}
