@@ -314,6 +314,16 @@ func TestTheFarewellIsAMessageAndAClose(t *testing.T) {
 	}
 }
 
+func TestAFarewellMayBeLong(t *testing.T) {
+	for _, length := range []int{1, 124, 125, 65534, 65535} {
+		sentence := strings.Repeat("x", length)
+		want := slices.Concat(plain(fin|binaryFrame, "\x03"+sentence), plain(fin|closeFrame, "\x03\xe8"))
+		if got := websocket.New("").Farewell(sentence); !bytes.Equal(got, want) {
+			t.Errorf("of %d bytes: % x...", length, got[:12])
+		}
+	}
+}
+
 // A claim costs nothing, and a large frame no more than a small one.
 func TestMemoryDoesNotFollowWhatIsSent(t *testing.T) {
 	blanks := strings.Repeat("ICAg", 512<<10) // in base64, or not
