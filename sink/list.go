@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"exectape/cast"
 	"exectape/session"
@@ -23,8 +24,8 @@ type Entry struct {
 }
 
 // List returns the casts in the directory at path, in the order of their
-// names, which is that of their beginnings. What is no cast is passed over, a
-// symbolic link too. One that can't be read is listed, with the reason.
+// beginnings. What is no cast is passed over, a symbolic link too. One that
+// can't be read is listed, before all others, with the reason.
 func List(path string) ([]Entry, error) {
 	names, err := Names(path)
 	if err != nil {
@@ -39,6 +40,8 @@ func List(path string) ([]Entry, error) {
 		e.Err = err
 		all = append(all, e)
 	}
+	// They are in the order of their names, which is that to the second.
+	slices.SortStableFunc(all, func(a, b Entry) int { return a.Summary.Start.Compare(b.Summary.Start) })
 	return all, nil
 }
 

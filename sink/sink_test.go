@@ -254,6 +254,29 @@ func TestOneBadFileDoesNotHideTheOthers(t *testing.T) {
 	}
 }
 
+func TestCastsAreListedInTheOrderOfTheirBeginnings(t *testing.T) {
+	dir := t.TempDir()
+	d := openDir(t, dir)
+	first := time.Date(2026, 11, 23, 17, 31, 5, 0, time.UTC)
+	want := []string{"cccccccc", "aaaaaaaa", "bbbbbbbb"} // within one second
+	for i, id := range want {
+		info := newInfo(id)
+		info.Start = first.Add(time.Duration(i) * time.Millisecond)
+		r, err := d.Open(info)
+		must(t, err)
+		must(t, r.Close(session.End{Reason: session.EndCompleted}))
+	}
+	all, err := sink.List(dir)
+	must(t, err)
+	var got []string
+	for _, e := range all {
+		got = append(got, e.Summary.ID)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
+}
+
 func TestOpenDirRefusesADirectoryThatOthersCanWriteTo(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o777))
