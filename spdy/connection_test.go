@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"exectape/session/sessiontest"
 	"exectape/spdy"
 
 	"github.com/moby/spdystream"
@@ -22,7 +23,7 @@ import (
 // a stream is what we record of it, up to where the client ended the stream.
 func TestWhatAServerDeliversIsRecorded(t *testing.T) {
 	for _, c := range captures(t) {
-		delivers(t, input{name: c.name, stream: joined(c.pieces)[0].data})
+		delivers(t, input{name: c.Name, stream: sessiontest.Joined(c.Pieces)[0].Data})
 	}
 	for _, in := range corpus(t, "FuzzClientAgainstSpdystream") {
 		delivers(t, in)

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"exectape/session"
+	"exectape/session/sessiontest"
 	"exectape/spdy"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,9 +70,14 @@ func (p *peer) patch(offset int, b byte) *peer {
 	return p
 }
 
+// both is a session whose client has sent everything before its server does.
+func both(client, server []byte) []sessiontest.Piece {
+	return []sessiontest.Piece{{From: session.FromClient, Data: client}, {From: session.FromServer, Data: server}}
+}
+
 // run decodes the client's bytes and then the server's.
-func run(client, server *peer) [2]seen {
-	return decode([]piece{{session.FromClient, client.buf.Bytes()}, {session.FromServer, server.buf.Bytes()}})
+func run(client, server *peer) [2]sessiontest.Seen {
+	return sessiontest.Decode(right(), both(client.buf.Bytes(), server.buf.Bytes()))
 }
 
 // What the server reads, however it was written, types the streams of what it
@@ -124,7 +130,7 @@ func TestStreamsAreTypedAsTheServerTypesThem(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			client := test.client(newPeer(t))
 			got := run(client, newPeer(t).data(test.stdout, "hello"))[session.FromServer]
-			want := seen{{Kind: session.Output, Stream: session.Stdout, Data: []byte("hello")}}
+			want := sessiontest.Seen{{Kind: session.Output, Stream: session.Stdout, Data: []byte("hello")}}
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -142,7 +148,7 @@ func TestABlockHiddenBehindAnotherTypesTheNextStream(t *testing.T) {
 	client.raw(whole[:first]...).raw(block2...).raw(whole[first : first+18]...)
 	client.patch(7, byte(first-8+len(block2))).patch(client.buf.Len()-11, 10)
 	got := run(client, newPeer(t).data(3, "hello"))[session.FromServer]
-	if string(text(got, session.Stdout)) != "hello" {
+	if string(got.Text(session.Output, session.Stdout)) != "hello" {
 		t.Errorf("events = %+v", got)
 	}
 }
@@ -152,7 +158,7 @@ func TestWhatTheServerSendsElsewhereIsKeptRaw(t *testing.T) {
 	for _, id := range []uint32{3, 7, 9, 11, 1<<31 - 1} {
 		server := newPeer(t).data(id, "hello")
 		got := run(client, server)[session.FromServer]
-		want := seen{{Kind: session.Raw, From: session.FromServer, Data: server.buf.Bytes()}}
+		want := sessiontest.Seen{{Kind: session.Raw, From: session.FromServer, Data: server.buf.Bytes()}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("id %d (-want +got):\n%s", id, diff)
 		}
@@ -186,8 +192,8 @@ func TestUndecodableFrames(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			client := newPeer(t).open(1, "stdout").raw(test.bad...).raw([]byte("and more")...)
 			d := spdy.New("v4.channel.k8s.io")
-			var events seen
-			err := d.Feed(session.FromClient, client.buf.Bytes(), events.add)
+			var events sessiontest.Seen
+			err := d.Feed(session.FromClient, client.buf.Bytes(), events.Add)
 			u, ok := err.(*session.Undecodable)
 			if !ok || !strings.Contains(err.Error(), test.why) {
 				t.Fatalf("error = %v, want one about %q", err, test.why)
@@ -198,10 +204,10 @@ func TestUndecodableFrames(t *testing.T) {
 			if want := string(test.bad) + "and more"; string(u.Rest) != want {
 				t.Errorf("rest = % x, want % x", u.Rest, want)
 			}
-			if err := d.Feed(session.FromServer, newPeer(t).data(1, "hello").buf.Bytes(), events.add); err != nil {
+			if err := d.Feed(session.FromServer, newPeer(t).data(1, "hello").buf.Bytes(), events.Add); err != nil {
 				t.Errorf("the server's direction: %v", err)
 			}
-			if string(text(events, session.Stdout)) != "hello" {
+			if string(events.Text(session.Output, session.Stdout)) != "hello" {
 				t.Errorf("events = %+v", events)
 			}
 		})
@@ -234,12 +240,7 @@ func TestResizesAreReadAsTheServerReadsThem(t *testing.T) {
 			for _, f := range test.frames {
 				client.data(1, f)
 			}
-			var got []session.Size
-			for _, e := range run(client, newPeer(t))[session.FromClient] {
-				if e.Kind == session.Resize {
-					got = append(got, e.Size)
-				}
-			}
+			got := run(client, newPeer(t))[session.FromClient].Sizes()
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -264,18 +265,18 @@ func TestOutcomes(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			d := spdy.New(test.subprotocol)
-			var events seen
+			var events sessiontest.Seen
 			server := newPeer(t)
 			for _, f := range test.frames {
 				server.data(1, f)
 			}
-			if err := d.Feed(session.FromClient, newPeer(t).open(1, "error").buf.Bytes(), events.add); err != nil {
+			if err := d.Feed(session.FromClient, newPeer(t).open(1, "error").buf.Bytes(), events.Add); err != nil {
 				t.Fatal(err)
 			}
-			if err := d.Feed(session.FromServer, server.buf.Bytes(), events.add); err != nil {
+			if err := d.Feed(session.FromServer, server.buf.Bytes(), events.Add); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(test.want, outcome(events)); diff != "" {
+			if diff := cmp.Diff(test.want, events.Exit()); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -285,19 +286,19 @@ func TestOutcomes(t *testing.T) {
 func TestPendingNeverReachesBeyondAFrame(t *testing.T) {
 	for _, c := range captures(t) {
 		d := spdy.New("v4.channel.k8s.io")
-		for _, p := range joined(c.pieces) {
+		for _, p := range sessiontest.Joined(c.Pieces) {
 			frames := 0
-			for rest := p.data; len(rest) > 0; {
-				n := max(1, min(d.Pending(p.from), len(rest)))
-				if err := d.Feed(p.from, rest[:n], func(session.Event) {}); err != nil {
+			for rest := p.Data; len(rest) > 0; {
+				n := max(1, min(d.Pending(p.From), len(rest)))
+				if err := d.Feed(p.From, rest[:n], func(session.Event) {}); err != nil {
 					t.Fatal(err)
 				}
-				if rest = rest[n:]; d.Pending(p.from) == 0 {
+				if rest = rest[n:]; d.Pending(p.From) == 0 {
 					frames++
 				}
 			}
-			if want := countFrames(t, p.data); frames != want {
-				t.Errorf("%s, %v: %d boundaries, want %d", c.name, p.from, frames, want)
+			if want := countFrames(t, p.Data); frames != want {
+				t.Errorf("%s, %v: %d boundaries, want %d", c.Name, p.From, frames, want)
 			}
 		}
 	}
@@ -374,20 +375,13 @@ func TestClaimsAreNotAllocated(t *testing.T) {
 
 func FuzzCutsDoNotMatter(f *testing.F) {
 	for _, c := range captures(f) {
-		all := joined(c.pieces)
-		f.Add(all[0].data, all[1].data, []byte{1, 2, 3})
+		all := sessiontest.Joined(c.Pieces)
+		f.Add(all[0].Data, all[1].Data, []byte{1, 2, 3})
 	}
 	f.Fuzz(func(t *testing.T, client, server, cuts []byte) {
-		whole := []piece{{session.FromClient, client}, {session.FromServer, server}}
-		i := 0
-		cut := recut(whole, func() int {
-			if len(cuts) == 0 {
-				return 1
-			}
-			i++
-			return int(cuts[i%len(cuts)])
-		})
-		if diff := cmp.Diff(decode(whole), decode(cut)); diff != "" {
+		whole := both(client, server)
+		cut := sessiontest.Recut(whole, sessiontest.SizesOf(cuts))
+		if diff := cmp.Diff(sessiontest.Decode(right(), whole), sessiontest.Decode(right(), cut)); diff != "" {
 			t.Errorf("(-whole +cut):\n%s", diff)
 		}
 	})

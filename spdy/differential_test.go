@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"exectape/session"
+	"exectape/session/sessiontest"
 	"exectape/spdy"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,8 +21,6 @@ type subject struct {
 	decoder func() session.Decoder
 	mistake func(stream []byte) []byte // what it takes a direction for; nil: for what it is
 }
-
-func right() session.Decoder { return spdy.New("v4.channel.k8s.io") }
 
 func (s subject) reads(stream []byte) []byte {
 	if s.mistake == nil {
@@ -59,7 +58,7 @@ func isLimit(u *session.Undecodable) bool {
 // A reading is what a decoder made of one direction.
 type reading struct {
 	frames []spdy.Frame
-	events seen
+	events sessiontest.Seen
 	gaveUp *session.Undecodable
 }
 
@@ -67,10 +66,10 @@ type reading struct {
 func (s subject) read(d session.Decoder, from session.Direction, stream []byte, cuts cuts) (r reading) {
 	pieces := cuts.pieces(s.reads(stream))
 	for i, p := range pieces {
-		if err := d.Feed(from, p, r.events.add); err != nil {
+		if err := d.Feed(from, p, r.events.Add); err != nil {
 			r.gaveUp = err.(*session.Undecodable)
 			rest := bytes.Join(append([][]byte{r.gaveUp.Rest}, pieces[i+1:]...), nil)
-			r.events.add(session.Event{Kind: session.Raw, From: from, Data: rest})
+			r.events.Add(session.Event{Kind: session.Raw, From: from, Data: rest})
 			break
 		}
 	}
@@ -129,7 +128,7 @@ func (s subject) client(tb testing.TB, stream []byte, cuts cuts) (f findings) {
 	f.same(whole, s.read(s.decoder(), session.FromClient, stream, cuts))
 
 	streams, stdin := accepted(best.frames)
-	if got := typed(whole.events); !bytes.HasPrefix(got, stdin) {
+	if got := whole.events.Text(session.Input, session.Stdin); !bytes.HasPrefix(got, stdin) {
 		f.add("P2", "the server reads %q on stdin, we read %q", stdin, got)
 	}
 	var want []session.Stream
@@ -157,25 +156,16 @@ func (f *findings) answer(tb testing.TB, s subject, d session.Decoder, o opened)
 	}
 	word := assemble(tb, []draft{{first: o.id, tail: []byte("word")}}, zlib.DefaultCompression)
 	got := s.read(d, session.FromServer, word, nil).events
-	want := seen{{Kind: session.Raw, From: session.FromServer, Data: word}}
+	want := sessiontest.Seen{{Kind: session.Raw, From: session.FromServer, Data: word}}
 	if is == session.Stdout || is == session.Stderr {
-		want = seen{{Kind: session.Output, Stream: is, Data: []byte("word")}}
+		want = sessiontest.Seen{{Kind: session.Output, Stream: is, Data: []byte("word")}}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		f.add("P2", "stream %d is %q to the server (-want +got):\n%s", o.id, o.streamType, diff)
 	}
 }
 
-func typed(events seen) (b []byte) {
-	for _, e := range events {
-		if e.Kind == session.Input {
-			b = append(b, e.Data...)
-		}
-	}
-	return b
-}
-
-func types(events seen) (all []session.Stream) {
+func types(events sessiontest.Seen) (all []session.Stream) {
 	for _, e := range events {
 		if e.Kind == session.Opened {
 			all = append(all, e.Stream)
@@ -211,7 +201,7 @@ func (s subject) server(tb testing.TB, stream []byte, cuts cuts) (f findings) {
 
 // account is what a server's data frames have to come to, each one of them:
 // output, the session's outcome, or raw with its header.
-func account(r reading, stream []byte) (events seen) {
+func account(r reading, stream []byte) (events sessiontest.Seen) {
 	is := map[uint32]session.Stream{1: session.ErrorStream, 5: session.Stdout, 7: session.Stderr, 129: session.Stdout}
 	var outcome session.Outcome
 	for _, f := range r.frames {
@@ -222,30 +212,30 @@ func account(r reading, stream []byte) (events seen) {
 		case session.ErrorStream:
 			exit, rest := outcome.Feed(f.Data)
 			if exit != nil {
-				events.add(session.Event{Kind: session.Status, Exit: exit})
+				events.Add(session.Event{Kind: session.Status, Exit: exit})
 			}
-			events.bytes(session.Raw, 0, rest)
+			addBytes(&events, session.Raw, 0, rest)
 		case session.Stdout, session.Stderr:
-			events.bytes(session.Output, is[f.ID], f.Data)
+			addBytes(&events, session.Output, is[f.ID], f.Data)
 		default:
-			events.bytes(session.Raw, 0, stream[f.Offset:f.Offset+8])
-			events.bytes(session.Raw, 0, f.Data)
+			addBytes(&events, session.Raw, 0, stream[f.Offset:f.Offset+8])
+			addBytes(&events, session.Raw, 0, f.Data)
 		}
 	}
 	if r.gaveUp != nil {
-		events.bytes(session.Raw, 0, stream[r.gaveUp.Offset:])
+		addBytes(&events, session.Raw, 0, stream[r.gaveUp.Offset:])
 	}
 	return events
 }
 
-// bytes adds an event of the server's, if there are any.
-func (s *seen) bytes(kind session.Kind, stream session.Stream, b []byte) {
+// addBytes adds an event of the server's to events, if there are any.
+func addBytes(events *sessiontest.Seen, kind session.Kind, stream session.Stream, b []byte) {
 	e := session.Event{Kind: kind, Stream: stream, Data: b}
 	if kind == session.Raw {
 		e.From = session.FromServer
 	}
 	if len(b) > 0 {
-		s.add(e)
+		events.Add(e)
 	}
 }
 
@@ -261,8 +251,8 @@ func FuzzServerAgainstSpdystream(f *testing.F) {
 // what is done to it, and how the result is cut.
 func fuzz(f *testing.F, from session.Direction, check func(testing.TB, []byte, cuts) findings) {
 	for _, c := range captures(f) {
-		f.Add(joined(c.pieces)[from].data, []byte(nil), []byte{1})
-		f.Add(joined(c.pieces)[from].data, []byte{0, 0, 0, 1, 2, 2}, []byte{2, 2, 4, 4})
+		f.Add(sessiontest.Joined(c.Pieces)[from].Data, []byte(nil), []byte{1})
+		f.Add(sessiontest.Joined(c.Pieces)[from].Data, []byte{0, 0, 0, 1, 2, 2}, []byte{2, 2, 4, 4})
 	}
 	f.Fuzz(func(t *testing.T, stream, edits, cuts []byte) {
 		if len(stream) > maxStream || len(edits) > maxEdits {

@@ -2,14 +2,12 @@ package spdy_test
 
 import (
 	"encoding/binary"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"exectape/session"
+	"exectape/session/sessiontest"
 	"exectape/spdy"
 
 	ref "github.com/moby/spdystream/spdy"
@@ -25,26 +23,8 @@ type input struct {
 // corpus loads what is committed for a fuzz target.
 func corpus(t *testing.T, target string) (all []input) {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("testdata", "fuzz", target, "*"))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no corpus: %v", err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var values [][]byte
-		for _, line := range strings.Split(string(text), "\n") {
-			if quoted, ok := strings.CutPrefix(line, "[]byte("); ok {
-				value, err := strconv.Unquote(strings.TrimSuffix(quoted, ")"))
-				if err != nil {
-					t.Fatalf("%s: %v", file, err)
-				}
-				values = append(values, []byte(value))
-			}
-		}
-		all = append(all, input{filepath.Base(file), edited(t, values[0], values[1]), values[2]})
+	for _, seed := range sessiontest.Corpus(t, target) {
+		all = append(all, input{seed.Name, edited(t, seed.Args[0], seed.Args[1]), seed.Args[2]})
 	}
 	return all
 }

@@ -2,13 +2,10 @@ package differential
 
 import (
 	"bytes"
-	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"testing"
 
+	"exectape/session/sessiontest"
 	"exectape/websocket"
 )
 
@@ -165,35 +162,12 @@ type input struct {
 // committed returns FuzzClient's corpus.
 func committed(t *testing.T) (all []input) {
 	t.Helper()
-	files, err := filepath.Glob("testdata/fuzz/FuzzClient/*")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no corpus: %v", err)
-	}
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		lines := strings.Split(string(b), "\n")
+	for _, seed := range sessiontest.Corpus(t, "FuzzClient") {
 		all = append(all, input{
-			subprotocol: subprotocols[int(literal(t, lines[1])[0])%len(subprotocols)],
-			stream:      edit(literal(t, lines[2]), literal(t, lines[3])),
-			cuts:        literal(t, lines[4]),
+			subprotocol: subprotocols[int(seed.Args[0][0])%len(subprotocols)],
+			stream:      edit(seed.Args[1], seed.Args[2]),
+			cuts:        seed.Args[3],
 		})
 	}
 	return all
-}
-
-// literal reads a line of a corpus file: byte('x') or []byte("x").
-func literal(t *testing.T, line string) []byte {
-	t.Helper()
-	_, quoted, _ := strings.Cut(strings.TrimSuffix(line, ")"), "(")
-	s, err := strconv.Unquote(quoted)
-	if err != nil {
-		t.Fatalf("%s: %v", line, err)
-	}
-	if quoted[0] == '\'' {
-		return []byte{byte([]rune(s)[0])}
-	}
-	return []byte(s)
 }
