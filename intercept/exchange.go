@@ -306,6 +306,7 @@ func (x *exchanges) forwardAnswer(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("forward a response's head: %w", err)
 	}
 	if err := x.target.body(resp.Body, x.client); err != nil {
+		_ = x.target.forward(x.client) // a body that is cut off is so for the client, too
 		return nil, fmt.Errorf("forward a response's body: %w", err)
 	}
 	return resp, nil

@@ -138,6 +138,33 @@ func repeated(n, times int) (all []int) {
 	return all
 }
 
+// A server stops reading a chunked body after 256 KiB and answers; what it finds
+// behind that is its session. It would be one that nobody records.
+func TestWhatIsRefusedDoesNotBeginASession(t *testing.T) {
+	read := make(chan string, 1)
+	p := newProxy(t, newRuntime(t, func(_ net.Conn, client *bufio.Reader) {
+		b, _ := io.ReadAll(client)
+		read <- string(b)
+	}), nil)
+	chunk := "1000\r\n" + strings.Repeat("x", 4096) + "\r\n"
+	for _, chunks := range []int{64, 65, 66} {
+		t.Run(fmt.Sprintf("%d chunks", chunks), func(t *testing.T) {
+			conn := p.dial("")
+			sent := make(chan struct{})
+			go func() {
+				defer close(sent)
+				_, _ = io.WriteString(conn, upgradeRequest("POST /exec/abcdefgh HTTP/1.1", "Transfer-Encoding: chunked")+
+					strings.Repeat(chunk, chunks)+opening(t, "error", "stdout"))
+			}()
+			answers, _ := io.ReadAll(conn) // we may cut it off
+			<-sent
+			if got := <-read; got != "" || strings.Contains(string(answers), " 101 ") {
+				t.Errorf("a session begins with %.200q; answers %q", got, answers)
+			}
+		})
+	}
+}
+
 func TestAPortForwardIsSplicedAndNotRecorded(t *testing.T) {
 	p := newProxy(t, newRuntime(t, func(conn net.Conn, client *bufio.Reader) { _, _ = io.Copy(conn, client) }), nil)
 	conn := p.dial(upgradeRequest("POST /portforward/Ab-_5678 HTTP/1.1") + "early, ")

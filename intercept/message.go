@@ -131,19 +131,18 @@ func (w *wire) head() (end func()) {
 }
 
 // body forwards what is left of a message whose head was read, as it comes,
-// framing and trailers included.
+// framing and trailers included. What was read when it ends with an error is
+// left to the caller: a server may take it for the beginning of a session.
 func (w *wire) body(body io.Reader, to io.Writer) error {
 	var part [4096]byte
 	for {
 		_, readErr := body.Read(part[:])
-		if err := w.forward(to); err != nil {
-			return err
-		}
-		switch {
-		case errors.Is(readErr, io.EOF):
-			return nil
-		case readErr != nil:
+		ended := errors.Is(readErr, io.EOF)
+		if readErr != nil && !ended {
 			return readErr
+		}
+		if err := w.forward(to); err != nil || ended {
+			return err
 		}
 	}
 }
