@@ -58,13 +58,18 @@ func New(subprotocol string) session.Decoder {
 		base64:  strings.Contains(subprotocol, "base64."),
 		outcome: session.NewOutcome(subprotocol),
 	}
-	d.client = reader{to: d, joins: subprotocol == joining}
+	d.client = reader{message: d.message(), joins: subprotocol == joining}
 	// Every client joins; wsstream sends nothing that is to be joined.
-	d.server = reader{to: d, joins: true, server: true}
-	if d.base64 {
-		d.client.base64, d.server.base64 = new(text), new(text)
-	}
+	d.server = reader{message: d.message(), joins: true, server: true}
 	return d
+}
+
+func (d *Decoder) message() message {
+	m := message{to: d}
+	if d.base64 {
+		m.base64 = new(text)
+	}
+	return m
 }
 
 // reader returns the one that reads what from sends.
@@ -104,20 +109,21 @@ func (d *Decoder) Farewell(sentence string) []byte {
 	if d.base64 {
 		op, message = opText, base64.StdEncoding.AppendEncode([]byte{'0' + errorChannel}, message[1:])
 	}
-	return append(frame(op, message), frame(opClose, normalClosure)...)
+	return append(makeFrame(op, message), makeFrame(opClose, normalClosure)...)
 }
 
-// begin implements [messages].
-func (d *Decoder) begin(channel byte, h header, name []byte) {
-	if d.from == session.FromServer && !known(channel) {
+// frame implements [channels]. What the server sends on a channel without a
+// meaning is kept raw, headers and all.
+func (d *Decoder) frame(channel byte, h header, name []byte) (known bool) {
+	if d.from == session.FromClient {
+		return channel == stdin || channel == resize
+	}
+	known = channel == stdout || channel == stderr || channel == errorChannel
+	if !known {
 		d.raw(h)
 		d.raw(name)
 	}
-}
-
-// known reports whether what the server sends on channel has a meaning.
-func known(channel byte) bool {
-	return channel == stdout || channel == stderr || channel == errorChannel
+	return known
 }
 
 func (d *Decoder) raw(p []byte) {
@@ -126,7 +132,7 @@ func (d *Decoder) raw(p []byte) {
 	}
 }
 
-// data implements [messages].
+// data implements [channels].
 func (d *Decoder) data(channel byte, p []byte) {
 	if d.from == session.FromClient {
 		d.fromClient(channel, p)
@@ -173,7 +179,7 @@ func (d *Decoder) release() {
 	d.held = d.held[:0]
 }
 
-// spoilt implements [messages]. The server takes nothing of a client's message
+// spoilt implements [channels]. The server takes nothing of a client's message
 // that is spoilt.
 func (d *Decoder) spoilt(_ byte, text []byte) {
 	if d.from == session.FromServer {
@@ -181,7 +187,7 @@ func (d *Decoder) spoilt(_ byte, text []byte) {
 	}
 }
 
-// end implements [messages].
+// end implements [channels].
 func (d *Decoder) end(channel byte, whole bool) {
 	if d.from != session.FromClient || channel != resize {
 		return

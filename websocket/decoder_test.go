@@ -181,6 +181,8 @@ func TestWhatTheServerSends(t *testing.T) {
 			sessiontest.Seen{output(session.Stdout, "out"), raw("b3!0b3V0"), output(session.Stdout, "out"), raw("b3")}},
 		{"a channel without a meaning", v4, [][]byte{plain(fin|binaryFrame, "\x07what"), plain(fin|binaryFrame, "\x01out"), plain(fin|binaryFrame, "\x00")},
 			sessiontest.Seen{raw("\x82\x05\x07what"), output(session.Stdout, "out"), raw("\x82\x01\x00")}},
+		{"base64 on a channel without a meaning", base64v4, [][]byte{plain(fin|text, "7d2hh\ndA=="), plain(fin|text, digits(1, "out"))},
+			sessiontest.Seen{raw("\x81\x0a7d2hh\ndA=="), output(session.Stdout, "out")}},
 		{"fragments, which every client joins", v4, [][]byte{plain(binaryFrame, "\x01o"), plain(fin|ping, "\x02no"), plain(continuation, "\x01u"), plain(fin|continuation, "t")},
 			sessiontest.Seen{output(session.Stdout, "o\x01ut")}},
 		{"fragments on a channel without a meaning", v4, [][]byte{plain(binaryFrame, "\x07w"), plain(continuation, ""), plain(fin|continuation, "hat")},

@@ -68,8 +68,8 @@ func (h header) length() int64 {
 // key returns the mask of a complete header that has one.
 func (h header) key() []byte { return h[len(h)-keySize:] }
 
-// frame makes a whole frame as a server sends it.
-func frame(opcode byte, payload []byte) []byte {
+// makeFrame makes a whole frame as a server sends it.
+func makeFrame(opcode byte, payload []byte) []byte {
 	b := []byte{0x80 | opcode}
 	switch n := len(payload); {
 	case n < 126:

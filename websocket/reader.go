@@ -7,41 +7,20 @@ import (
 	"exectape/session"
 )
 
-// reader finds the messages in the frames of one direction. It implements
+// reader finds the messages in the frames of one direction, and refuses the
+// frames that end the reading of whoever receives them. It implements
 // [session.Framing].
 type reader struct {
-	frames session.Frames
-	to     messages
+	frames  session.Frames
+	message message
 
 	server bool // it reads what the server sends
 	joins  bool // a message may go on in the next frame; else each frame is one
 
 	closed   bool  // a close frame came
 	open     bool  // the message goes on in the next frame
-	named    bool  // the message's channel has come
-	channel  byte  // the message's
 	position int64 // in the frame's payload
-
-	base64  *text // nil in a binary subprotocol
-	scratch []byte
-}
-
-// messages is told what a reader finds. Slices are valid only during the call.
-type messages interface {
-	// begin is called once for each data frame that is not empty. name is the
-	// message's first byte, which names the channel, or nothing in the frames
-	// behind the one that had it.
-	begin(channel byte, h header, name []byte)
-
-	// data is the next part of the message on channel.
-	data(channel byte, p []byte)
-
-	// spoilt is text of the message that is no base64.
-	spoilt(channel byte, text []byte)
-
-	// end is called at the message's end. It is not whole if any of it was
-	// spoilt.
-	end(channel byte, whole bool)
+	scratch  []byte
 }
 
 // maxPayload is the largest data frame that the server reads
@@ -82,25 +61,48 @@ func (r *reader) Head(b []byte) (size int, body int64, err error) {
 	return size, h.length(), nil
 }
 
-// check refuses what ends the reading of whoever receives it.
 func (r *reader) check(h header) error {
-	switch {
-	case h.masked() && r.server:
-		return errMasked
-	case h.extended() && r.server:
-		return errExtended
-	case !h.masked() && !r.server:
-		return errUnmasked
-	case r.closed && !r.server:
-		return errClosed
-	case !h.data():
-		return nil
-	case h.length() > maxPayload && !r.server:
-		return fmt.Errorf("a data frame of %d bytes, at most %d are read by the server", h.length(), maxPayload)
-	case r.joins && r.open && h.opcode() != opContinuation:
-		return errInterrupted
-	case r.joins && !r.open && h.opcode() == opContinuation:
+	err := r.checkPeer(h)
+	if err != nil || !r.joins || !h.data() {
+		return err
+	}
+	switch continues := h.opcode() == opContinuation; {
+	case continues && !r.open:
 		return errContinuation
+	case !continues && r.open:
+		return errInterrupted
+	}
+	return nil
+}
+
+func (r *reader) checkPeer(h header) error {
+	if r.server {
+		return checkServer(h)
+	}
+	return r.checkClient(h)
+}
+
+// checkClient refuses what x/net/websocket does, which reads nothing behind it.
+func (r *reader) checkClient(h header) error {
+	switch {
+	case !h.masked():
+		return errUnmasked
+	case r.closed:
+		return errClosed
+	case h.data() && h.length() > maxPayload:
+		return fmt.Errorf("a data frame of %d bytes, at most %d are read by the server", h.length(), maxPayload)
+	}
+	return nil
+}
+
+// checkServer refuses what every client does. Behind its close frame a server
+// may still send output: one goroutine of wsstream closes, others write.
+func checkServer(h header) error {
+	switch {
+	case h.masked():
+		return errMasked
+	case h.extended():
+		return errExtended
 	}
 	return nil
 }
@@ -135,64 +137,21 @@ func (r *reader) unmask(key, part []byte) (n int) {
 	return n
 }
 
-// payload is the next part, which is not empty, of the payload of a data frame.
+// payload is the next part, which is not empty, of a data frame's payload.
 func (r *reader) payload(h header, p []byte) {
 	first := r.position == 0
 	r.position += int64(len(p))
 	if first {
-		p = r.name(h, p)
+		p = r.message.frame(h, p)
 	}
-	if r.base64 == nil {
-		if len(p) > 0 {
-			r.to.data(r.channel, p)
-		}
-		return
-	}
-	for len(p) > 0 {
-		n, data, spoilt := r.base64.decode(p)
-		p = p[n:]
-		r.tell(data, spoilt)
-	}
-}
-
-// name is at the beginning of a frame's payload, which is where a message's
-// channel is, and returns what is behind it.
-func (r *reader) name(h header, p []byte) []byte {
-	name := p[:0]
-	if !r.named {
-		name, p = p[:1], p[1:]
-		r.named, r.channel = true, name[0]
-		if r.base64 != nil {
-			r.channel -= '0' // and wraps, as the server's does
-		}
-	}
-	r.to.begin(r.channel, h, name)
-	return p
-}
-
-// tell is what a part of a base64 message came to.
-func (r *reader) tell(data, spoilt []byte) {
-	if len(data) > 0 {
-		r.to.data(r.channel, data)
-	}
-	if len(spoilt) > 0 {
-		r.to.spoilt(r.channel, spoilt)
-	}
+	r.message.part(p)
 }
 
 // End implements [session.Framing].
 func (r *reader) End(head []byte) error {
-	if !header(head).data() || r.open || !r.named {
-		return nil
+	if header(head).data() && !r.open {
+		r.message.end()
 	}
-	whole := true
-	if r.base64 != nil {
-		var spoilt []byte
-		spoilt, whole = r.base64.end()
-		r.tell(nil, spoilt)
-	}
-	r.to.end(r.channel, whole)
-	r.named = false
 	return nil
 }
 
