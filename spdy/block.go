@@ -18,6 +18,11 @@ const maxBlock = 64 << 10
 // frame whose payload has not all been drawn into it.
 const maxUnread = 4096
 
+// maxHeaders is how many headers spdystream 0.5.1 reads from one block. Older
+// copies have no limit, but a block of a few KiB can inflate to millions of
+// them, which take seconds: what a client puts there is undecodable here.
+const maxHeaders = 1000
+
 // inflater reads the header blocks of one direction, which share one zlib
 // context. What a block leaves unread, compressed or inflated, is the
 // beginning of the next one, as it is for the server.
@@ -59,9 +64,9 @@ var (
 )
 
 // read inflates one header block and returns the first value of its header
-// "streamtype", cut to the scratch buffer's size, or "". The count of headers
-// and the length of a value are believed only as far as block has bytes for
-// them; what is not of use is not kept.
+// "streamtype", cut to the scratch buffer's size, or "". The length of a value
+// is believed only as far as block has bytes for it; what is not of use is not
+// kept.
 func (f *inflater) read(block []byte) (streamType string, err error) {
 	f.in.b = append(f.in.b[:len(f.in.b):len(f.in.b)], block...)
 	if f.zlib == nil {
@@ -86,6 +91,9 @@ func (f *inflater) pairs() (streamType string, err error) {
 	count, err := f.word()
 	if err != nil {
 		return "", err
+	}
+	if count > maxHeaders {
+		return "", fmt.Errorf("%d headers, at most %d are read by the server", count, maxHeaders)
 	}
 	found := false
 	for range count {

@@ -2,6 +2,8 @@ package spdy_test
 
 import (
 	"bytes"
+	"compress/zlib"
+	"encoding/binary"
 	"hash/adler32"
 	"net/http"
 	"os"
@@ -172,6 +174,9 @@ func TestUndecodableFrames(t *testing.T) {
 	cutOff := newPeer(t).open(1, "stdout")
 	before := cutOff.buf.Len()
 	cutOff.frame(&ref.SynStreamFrame{StreamId: 3, Headers: http.Header{"a": {"some words that take some bytes"}}}).patch(before+7, 10+12)
+	first, many := synStream(1, "stdout"), synStream(3, "stdout")
+	many.text = binary.BigEndian.AppendUint32(nil, 20_000_000)
+	tooMany := assemble(t, []draft{first, many}, zlib.BestCompression)[len(assemble(t, []draft{first}, zlib.BestCompression)):]
 	tests := []struct {
 		name string
 		bad  []byte
@@ -186,6 +191,7 @@ func TestUndecodableFrames(t *testing.T) {
 		{"a SYN_STREAM shorter than its fixed part", append(control(1, 9), make([]byte, 10)...), "length"},
 		{"a header block of 64 KiB and a byte", append(control(1, 64<<10+11), make([]byte, 10)...), "header block of 65537 bytes"},
 		{"a header block that is no zlib", append(append(control(1, 14), make([]byte, 10)...), "junk"...), "header block"},
+		{"a header block of 20 million headers", tooMany, "20000000 headers"},
 		{"a header block that ends early", cutOff.buf.Bytes()[before : before+18+12], "unexpected EOF"},
 	}
 	for _, test := range tests {

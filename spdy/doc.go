@@ -13,5 +13,5 @@
 // end: a client that sends what the draft forbids must not thereby hide
 // anything from a recording. Where versions of spdystream differ (0.5.1 has
 // limits that the copy in containerd 1.6 lacks), it follows the one that reads
-// on.
+// on, but for the number of headers in a block.
 package spdy
