@@ -2,7 +2,6 @@ package differential
 
 import (
 	"bytes"
-	"encoding/base64"
 	"math/rand/v2"
 	"testing"
 
@@ -43,10 +42,7 @@ func typed(subprotocol string, data []byte, size int) (pieces [][]byte) {
 	for len(data) > 0 {
 		part := data[:min(len(data), size)]
 		data = data[len(part):]
-		f := frame{first: 0x82, masked: true, key: [4]byte{1, 2, 3, 4}, payload: append([]byte{0}, part...)}
-		if isBase64(subprotocol) {
-			f.payload = base64.StdEncoding.AppendEncode([]byte{'0'}, part)
-		}
+		f := frame{first: 0x82, masked: true, key: [4]byte{1, 2, 3, 4}, payload: message(subprotocol, 0, part)}
 		f.resized()
 		pieces = append(pieces, f.appendTo(nil))
 	}

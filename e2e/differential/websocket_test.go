@@ -123,11 +123,19 @@ func inBase64(stream []byte) []byte {
 	all, tail := split(stream)
 	for i, f := range all {
 		if len(f.payload) > 0 && f.first&0x0f < 8 {
-			all[i].payload = base64.StdEncoding.AppendEncode([]byte{'0' + f.payload[0]}, f.payload[1:])
+			all[i].payload = message("base64.channel.k8s.io", f.payload[0], f.payload[1:])
 			all[i].resized()
 		}
 	}
 	return join(all, tail)
+}
+
+// message is data on channel, as subprotocol has it.
+func message(subprotocol string, channel byte, data []byte) []byte {
+	if isBase64(subprotocol) {
+		return base64.StdEncoding.AppendEncode([]byte{'0' + channel}, data)
+	}
+	return append([]byte{channel}, data...)
 }
 
 // FuzzServer has the server write text in the parts that writes says, on the
