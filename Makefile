@@ -11,9 +11,10 @@ build: ## bin/exectape, a static binary
 # As root the tests may make network namespaces, set rules and start containerd.
 ROOT := $(shell [ "$$(id -u)" = 0 ] && echo EXECTAPE_TEST_ROOT=1)
 
-test: ## install what is missing, then run all tests, as root also those that need it
+test: ## install what is missing, then run all tests and fuzz targets, as root also those that need it
 	@e2e/install.sh
 	$(ROOT) go test -race ./...
+	@$(MAKE) --no-print-directory fuzz
 	$(ROOT) go -C e2e test -race -count=1 ./...
 
 demo: ## install what is missing, then record real sessions and show the casts
@@ -22,7 +23,7 @@ demo: ## install what is missing, then record real sessions and show the casts
 
 fuzz: ## run each fuzz target for five seconds
 	@grep -rEo --include='*_test.go' --exclude-dir=e2e '^func Fuzz\w+' . | while IFS=': ' read -r file _ target; do \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 5s "$${file%/*}" || exit; done
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 5s -fuzzminimizetime 20x "$${file%/*}" || exit; done
 
 # The linters have a module of their own, which is none of the product's.
 LINTER := go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
