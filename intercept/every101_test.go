@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -30,8 +31,8 @@ func FuzzEvery101IsRecorded(f *testing.F) {
 	for _, a := range approaches() {
 		f.Add([]byte(a.requests+"and the session"), []byte(nil), []byte(nil), []byte{0})
 	}
-	for _, program := range []string{"\x00", "\x00\x00\x00\x00\x03", "\x00\x04\x00\x00\x04\x00\x00\x00\x00"} {
-		f.Add([]byte(nil), []byte(program), []byte(nil), []byte{7, 100})
+	for seed := range uint64(50) { // so that a short run has seen most of the grammar
+		f.Add([]byte(nil), someProgram(seed), []byte(nil), []byte{7, 100})
 	}
 	twins := newTwins(f)
 	f.Fuzz(func(t *testing.T, raw, program, patches, cuts []byte) {
@@ -40,6 +41,18 @@ func FuzzEvery101IsRecorded(f *testing.F) {
 		}
 		twins.compare(t, patched(string(raw)+requests(program), patches), cuts)
 	})
+}
+
+// someProgram writes a request or a few, of which most is as it should be.
+func someProgram(seed uint64) []byte {
+	random := rand.New(rand.NewPCG(seed, 101))
+	program := make([]byte, 1+random.IntN(60))
+	for i := range program {
+		if random.IntN(4) == 0 {
+			program[i] = byte(random.IntN(256))
+		}
+	}
+	return program
 }
 
 const (

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -250,9 +251,14 @@ func FuzzServerAgainstSpdystream(f *testing.F) {
 // fuzz starts from what really passed from one side. An input is a stream,
 // what is done to it, and how the result is cut.
 func fuzz(f *testing.F, from session.Direction, check func(testing.TB, []byte, cuts) findings) {
-	for _, c := range captures(f) {
-		f.Add(sessiontest.Joined(c.Pieces)[from].Data, []byte(nil), []byte{1})
-		f.Add(sessiontest.Joined(c.Pieces)[from].Data, []byte{0, 0, 0, 1, 2, 2}, []byte{2, 2, 4, 4})
+	for i, c := range captures(f) {
+		stream := sessiontest.Joined(c.Pieces)[from].Data
+		f.Add(stream, []byte(nil), []byte{1})
+		for n := range 8 { // so that a short run has seen most editors
+			edits := make([]byte, 32)
+			_, _ = rand.NewChaCha8([32]byte{byte(i), byte(n)}).Read(edits) // never fails
+			f.Add(stream, edits, []byte{2, 2, 4, 4})
+		}
 	}
 	f.Fuzz(func(t *testing.T, stream, edits, cuts []byte) {
 		if len(stream) > maxStream || len(edits) > maxEdits {
