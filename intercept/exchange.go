@@ -192,15 +192,16 @@ func (x *exchanges) answer() (*http.Response, error) {
 const maxDropped = 256 << 10
 
 // sessionBeforeBody reports whether a server that answers req with a 101 takes
-// what req calls its body for the beginning of the session: net/http drops a
-// body before it answers only if it is small and the connection is to be kept
-// (server.go, chunkWriter.writeHeader). Such a body waits for the answer.
+// what req calls its body for the beginning of the session. Such a body waits
+// for the answer. net/http drops a body before it answers only if it is small
+// and the connection is to be kept (server.go, chunkWriter.writeHeader); a
+// WebSocket server takes the connection over before that and drops nothing.
 func sessionBeforeBody(req *http.Request) bool {
 	connection := req.Header.Get("Connection")
 	switch {
 	case !asksUpgrade(req) || req.ContentLength == 0:
 		return false
-	case req.ContentLength >= maxDropped:
+	case req.ContentLength >= maxDropped, strings.EqualFold(req.Header.Get("Upgrade"), "websocket"):
 		return true
 	case !req.ProtoAtLeast(1, 1):
 		return !hasToken(connection, "keep-alive")

@@ -40,7 +40,7 @@ func (c *choices) request() string {
 	lines := []string{line,
 		c.one("Host: node", "Host: node", "Host:", "host: a, b", "Host: node"+end+"Host: node", "Host: a/b", "X: y"),
 		c.one("Connection: Upgrade", "Connection: Upgrade", "Connection: Upgrade, close", "Connection: keep-alive, Upgrade", "Connection: Upgrade close", "Connection: Upgrade"+end+"Connection: close", "X: y", "Connection: close"),
-		c.one("Upgrade: SPDY/3.1", "Upgrade: SPDY/3.1", "Upgrade: h2c, spdy/3.1 ,x", "Upgrade: h2c"+end+"Upgrade: SPDY/3.1", "Upgrade : SPDY/3.1", "Upgrade:"+end+" SPDY/3.1", "X: y", "Upgrade: websocket"),
+		c.one("Upgrade: SPDY/3.1", "Upgrade: SPDY/3.1", "Upgrade: h2c, spdy/3.1 ,x", "Upgrade: h2c"+end+"Upgrade: SPDY/3.1", "Upgrade : SPDY/3.1", "Upgrade:"+end+" SPDY/3.1", "X: y", "Upgrade: websocket", "Upgrade: WebSocket"),
 		"X-Stream-Protocol-Version: v4.channel.k8s.io",
 	}
 	framing, body := c.body(end)

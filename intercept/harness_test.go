@@ -258,9 +258,18 @@ func newRuntime(t *testing.T, talk func(conn net.Conn, client *bufio.Reader)) ne
 
 var streamingPaths = []string{"/exec/", "/attach/", "/portforward/"}
 
-// switchProtocols answers what asks for SPDY with a 101, as k8s.io/cri-streaming
-// does, and returns the connection. What doesn't ask gets a 400.
+// switchProtocols answers what asks for SPDY or WebSocket with a 101, as
+// k8s.io/cri-streaming does, and returns the connection. What doesn't ask gets
+// a 400.
 func switchProtocols(w http.ResponseWriter, req *http.Request) (net.Conn, *bufio.Reader, error) {
+	if strings.EqualFold(req.Header.Get("Upgrade"), "websocket") {
+		conn, buffered, err := w.(http.Hijacker).Hijack() // net/http has no part in the answer
+		if err != nil {
+			return nil, nil, err
+		}
+		_, err = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+		return conn, buffered.Reader, err
+	}
 	if !strings.Contains(strings.ToLower(req.Header.Get("Upgrade")), "spdy/3.1") {
 		http.Error(w, "no upgrade", http.StatusBadRequest)
 		return nil, nil, nil
