@@ -81,14 +81,27 @@ func (c *Conn) Read(p []byte) (int, error) {
 			}
 			return n, nil // an error comes again
 		}
-		if errors.Is(err, os.ErrDeadlineExceeded) && c.waiting() {
-			continue
-		}
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			c.gone(EndTarget)
+		if timeout := errors.Is(err, os.ErrDeadlineExceeded); err != nil {
+			if !timeout {
+				c.gone(EndTarget)
+			}
+			if c.interrupted(!timeout) {
+				continue
+			}
 		}
 		return n, err
 	}
+}
+
+// SetReadDeadline bounds Read. In a session that is ending it does nothing:
+// that has a bound of its own.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ending != nil {
+		return nil
+	}
+	return c.Duplex.SetReadDeadline(t)
 }
 
 // observe decodes and records p, and reports whether it may be passed on.
@@ -183,7 +196,7 @@ func (c *Conn) Report() Report {
 	switch {
 	case c.ending != nil:
 		r.End.Reason, r.End.Detail = EndByUs, c.ending.sentence
-		if c.ending.unsaid {
+		if !c.ending.told {
 			r.End.Detail += " (the client could not be told)"
 		}
 	case c.exit != nil:

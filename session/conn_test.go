@@ -273,6 +273,56 @@ func TestEndWakesAReadThatWaits(t *testing.T) {
 	})
 }
 
+// An ender is a target that goes away in the moment in which the session is
+// ended.
+type ender struct {
+	wire
+	end func()
+}
+
+func (e *ender) Read([]byte) (int, error) { e.end(); return 0, io.EOF }
+
+func TestATargetThatGoesAwayDoesNotKeepTheClientFromBeingTold(t *testing.T) {
+	here, _ := net.Pipe()
+	target := &ender{wire: wire{here}}
+	c := session.NewConn(target, session.Info{Start: time.Now()}, &frames{}, &journal{}, session.FailOpen)
+	target.end = func() { c.End("enough") }
+	if got, err := io.ReadAll(c); string(got) != "bye:enough" || err != nil {
+		t.Errorf("the client read %q, %v", got, err)
+	}
+	if detail := c.Report().End.Detail; detail != "enough" {
+		t.Errorf("detail = %q", detail)
+	}
+}
+
+func TestAnEndingIsNotPutOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, target, _ := newConn(t)
+		go send(t, target, "abcde")
+		receive(t, c)
+		c.End("enough")
+		begin := time.Now()
+		go func() {
+			synctest.Wait() // until the rest of the frame is waited for
+			_ = c.SetReadDeadline(begin.Add(time.Hour))
+		}()
+		if _, err := io.ReadAll(c); err != nil {
+			t.Error(err)
+		}
+		if waited := time.Since(begin); waited >= time.Hour {
+			t.Errorf("the session was ended %v late", waited)
+		}
+	})
+}
+
+func TestWhoReadsNothingIsNotTold(t *testing.T) {
+	c, _, _ := newConn(t)
+	c.End("enough")
+	if got, want := c.Report().End.Detail, "enough (the client could not be told)"; got != want {
+		t.Errorf("detail = %q, want %q", got, want)
+	}
+}
+
 func TestReportSaysWhoWentFirst(t *testing.T) {
 	tests := []struct {
 		name string

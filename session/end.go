@@ -7,7 +7,7 @@ type ending struct {
 	sentence string
 	words    []byte    // what is left to say of the farewell
 	said     bool      // the farewell was handed to Read, or given up
-	unsaid   bool      // it was given up
+	told     bool      // it was not given up
 	giveUp   time.Time // no frame's boundary is waited for beyond this
 }
 
@@ -30,7 +30,7 @@ func (c *Conn) end(sentence string) {
 		c.ending = &ending{sentence: sentence, giveUp: time.Now().Add(boundaryWait)}
 	}
 	// Wakes a Read that waits for a target with nothing to say.
-	_ = c.SetReadDeadline(time.Now())
+	_ = c.Duplex.SetReadDeadline(time.Now())
 }
 
 // leave tells Read what to do in a session that is ending: read at most room
@@ -47,14 +47,14 @@ func (c *Conn) leave(size int) (room int, words []byte, over bool) {
 	}
 	// What may not be handed on can't bring the client to a boundary.
 	if !c.clean && c.failure(FromServer) == "" && c.broken[FromServer] == nil && time.Now().Before(e.giveUp) {
-		_ = c.SetReadDeadline(e.giveUp)
+		_ = c.Duplex.SetReadDeadline(e.giveUp)
 		return min(size, c.dec.Pending(FromServer)), nil, false
 	}
 	e.said = true
 	if c.clean {
 		e.words = c.dec.Farewell(e.sentence)
 	}
-	e.unsaid = len(e.words) == 0
+	e.told = len(e.words) > 0
 	return 0, e.words, true
 }
 
@@ -67,9 +67,16 @@ func (c *Conn) say(p, words []byte) int {
 	return n
 }
 
-// waiting reports whether a read that timed out was woken by End.
-func (c *Conn) waiting() bool {
+// interrupted reports whether the session was ended while Read waited for the
+// target, which may be gone: then no boundary can come any more.
+func (c *Conn) interrupted(gone bool) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ending != nil
+	if c.ending == nil {
+		return false
+	}
+	if gone {
+		c.ending.giveUp = time.Time{}
+	}
+	return true
 }
