@@ -19,7 +19,8 @@ type exectape struct {
 	t       *testing.T
 	program recorder.Program
 	running *recorder.Recorder
-	casts   string // the directory
+	runs    []*recorder.Log // of this one and of those that were killed
+	casts   string          // the directory
 }
 
 // newExectape configures an exectape in front of containerd, or of the targets
@@ -38,6 +39,11 @@ func newExectape(t *testing.T, env ...string) *exectape {
 		e.stop()
 		if after := rules(t); after != before {
 			t.Errorf("the rules after exectape stopped:\n%s\nand before it was started:\n%s", after, before)
+		}
+		for _, log := range e.runs {
+			if t.Failed() {
+				t.Logf("exectape's log:\n%s", log)
+			}
 		}
 	})
 	return e
@@ -72,6 +78,7 @@ func (e *exectape) start() {
 		e.t.Fatal(err)
 	}
 	e.running = running
+	e.runs = append(e.runs, running.Log)
 }
 
 // stop ends it in order. It does nothing if that was done already.
@@ -85,20 +92,9 @@ func (e *exectape) stop() {
 		e.t.Errorf("exectape run: %v", err)
 		e.running.Kill()
 	}
-	if e.t.Failed() {
-		e.t.Logf("exectape's log:\n%s", e.running.Log)
-	}
 }
 
-// kill ends it as a crash would.
-func (e *exectape) kill() {
-	e.running.Kill()
-	if e.t.Failed() {
-		e.t.Logf("the log of the exectape that was killed:\n%s", e.running.Log)
-	}
-}
-
-// logs waits for a line that the test has not seen yet.
+// logs waits for a line of the log that the test has not seen yet.
 func (e *exectape) logs(message string) recorder.Line {
 	e.t.Helper()
 	line, err := e.running.Log.Next(patiently(e.t), message)

@@ -41,7 +41,7 @@ func TestAKillLosesNothingThatAUserHasSeen(t *testing.T) {
 			t.Run(w.name+"/"+test.name, func(t *testing.T) {
 				e := start(t, w.env...)
 				u := test.until(t, w.kubelet)
-				e.kill()
+				e.running.Kill()
 				seen := u.leaves()
 				unfinished := e.live()
 				e.start()

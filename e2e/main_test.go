@@ -40,6 +40,8 @@ const (
 
 // TestMain builds exectape, enters the namespaces, and runs the tests there.
 func TestMain(m *testing.M) {
+	// Kubernetes' clients would log what the tests do to their sessions.
+	klog.SetLogger(logr.Discard())
 	run := outside
 	if node.Inside() {
 		run = inside
@@ -79,8 +81,6 @@ func outside(m *testing.M) (code int, err error) {
 }
 
 func inside(m *testing.M) (code int, err error) {
-	// The clients would log what the tests do to their sessions.
-	klog.SetLogger(logr.Discard())
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	n, err := node.Start(ctx, streamingServer)

@@ -17,46 +17,47 @@ import (
 // the runtime.
 var sessions = []struct {
 	name string
+	code int // of the command's exit, or noCode
 	play func(*testing.T, kubelet.Kubelet) answer
 }{
-	{"a command that writes to stdout and stderr", once(kubelet.Process{
+	{"a command that writes to stdout and stderr", 0, once(kubelet.Process{
 		Command: shell("echo out; echo err >&2; echo more"),
 	})},
-	{"a command that exits with 3", once(kubelet.Process{
+	{"a command that exits with 3", 3, once(kubelet.Process{
 		Command: shell("echo going; exit 3"),
 	})},
-	{"a command that is killed", once(kubelet.Process{
-		Command: shell("kill -9 $$"), // 137
+	{"a command that is killed", 137, once(kubelet.Process{
+		Command: shell("kill -9 $$"),
 	})},
-	{"a command that isn't there", once(kubelet.Process{
+	{"a command that isn't there", noCode, once(kubelet.Process{
 		Command: []string{"no-such-command"},
 	})},
-	{"a command that writes nothing", once(kubelet.Process{
+	{"a command that writes nothing", 0, once(kubelet.Process{
 		Command: []string{"true"},
 	})},
-	{"a pipe", func(t *testing.T, k kubelet.Kubelet) answer {
+	{"a pipe", 0, func(t *testing.T, k kubelet.Kubelet) answer {
 		u := run(t, k, app, kubelet.Process{Command: []string{"tr", "a-z", "A-Z"}, Stdin: true})
 		u.types("first, ")
 		u.types("second\n")
 		u.endsStdin()
 		return u.leaves()
 	}},
-	{"64 MiB of stdin", func(t *testing.T, k kubelet.Kubelet) answer {
+	{"64 MiB of stdin", 0, func(t *testing.T, k kubelet.Kubelet) answer {
 		u := run(t, k, app, kubelet.Process{Command: []string{"sha256sum"}, Stdin: true})
 		u.sends(bulk())
 		u.endsStdin()
 		return u.leaves()
 	}},
-	{"64 MiB of output", once(kubelet.Process{
+	{"64 MiB of output", 0, once(kubelet.Process{
 		Command: []string{"cat", bulkFile},
 	})},
-	{"much in both directions at once", func(t *testing.T, k kubelet.Kubelet) answer {
+	{"much in both directions at once", 0, func(t *testing.T, k kubelet.Kubelet) answer {
 		u := run(t, k, app, cat)
 		u.sends(bulk()[len(bulk())/2-1<<20:][:2<<20]) // text, and then none
 		u.endsStdin()
 		return u.leaves()
 	}},
-	{"a shell on a terminal", func(t *testing.T, k kubelet.Kubelet) answer {
+	{"a shell on a terminal", 5, func(t *testing.T, k kubelet.Kubelet) answer {
 		u := run(t, k, app, kubelet.Process{Command: []string{"sh"}, Stdin: true, TTY: true})
 		u.sees(prompt)
 		u.types("echo naïve\n")
@@ -65,7 +66,7 @@ var sessions = []struct {
 		u.types("exit 5\n")
 		return u.leaves()
 	}},
-	{"an attach", func(t *testing.T, k kubelet.Kubelet) answer {
+	{"an attach", 0, func(t *testing.T, k kubelet.Kubelet) answer {
 		u := attach(t, k, kubelet.Process{
 			Command: shell(`while read line; do echo "got $line"; echo "no $line" >&2; done`),
 			Stdin:   true,
@@ -75,7 +76,7 @@ var sessions = []struct {
 		u.endsStdin()
 		return u.leaves()
 	}},
-	{"an attach to a terminal", func(t *testing.T, k kubelet.Kubelet) answer {
+	{"an attach to a terminal", 0, func(t *testing.T, k kubelet.Kubelet) answer {
 		u := attach(t, k, kubelet.Process{Command: []string{"sh"}, Stdin: true, TTY: true})
 		// The first prompt came before the user did.
 		u.types("echo naïve\n")
@@ -85,6 +86,9 @@ var sessions = []struct {
 		return u.leaves()
 	}},
 }
+
+// noCode is the exit code of a command that never ran.
+const noCode = -1
 
 // prompt is that of the shell in a container.
 const prompt = "/ # "
@@ -143,7 +147,13 @@ func TestSessionsAreWhatTheyAreWithoutExectape(t *testing.T) {
 	without := make(map[string]answer)
 	t.Run("without", func(t *testing.T) {
 		for _, s := range sessions {
-			t.Run(s.name, func(t *testing.T) { without[s.name] = s.play(t, direct) })
+			t.Run(s.name, func(t *testing.T) {
+				got := s.play(t, direct)
+				without[s.name] = got
+				if code, told := kubelet.ExitCode(got.err); told != (s.code != noCode) || told && code != s.code {
+					t.Errorf("the command exits with %d, %v; want %d", code, got.err, s.code)
+				}
+			})
 		}
 		sum := fmt.Sprintf("%x  -\n", sha256.Sum256(bulk()))
 		wantSame(t, "the sum of 64 MiB of stdin", without["64 MiB of stdin"].stdout, []byte(sum))

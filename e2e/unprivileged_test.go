@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"net/url"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -15,7 +16,7 @@ const nobody = 65534
 
 func TestSOCKS5NeedsNoPrivileges(t *testing.T) {
 	runtime := startLocal(t)
-	e := newExectape(t, append(bySOCKS5.env, "EXECTAPE_TARGETS="+runtime.Streaming.String())...)
+	e := newExectape(t, "EXECTAPE_TARGETS="+runtime.Streaming.String(), "EXECTAPE_IPTABLES=off", "EXECTAPE_SOCKS5_LISTEN=127.0.0.1:0")
 	if os.Geteuid() == 0 {
 		e.program.User = &syscall.Credential{Uid: nobody, Gid: nobody}
 		// The directories of a test are root's, and closed to others.
@@ -30,15 +31,16 @@ func TestSOCKS5NeedsNoPrivileges(t *testing.T) {
 		e.keepIn(filepath.Join(directory, "casts"))
 	}
 	e.start()
+	k := kubelet.Kubelet{Proxy: &url.URL{Scheme: "socks5", Host: e.logs("listening").Text("addr")}}
 
 	t.Run("a command", func(t *testing.T) {
-		got := run(t, bySOCKS5.kubelet, runtime, kubelet.Process{Command: shell("echo out; echo err >&2; exit 3")}).leaves()
+		got := run(t, k, runtime, kubelet.Process{Command: shell("echo out; echo err >&2; exit 3")}).leaves()
 		wantSame(t, "the user's stdout", got.stdout, []byte("out\n"))
 		wantSame(t, "the user's stderr", got.stderr, []byte("err\n"))
 		e.on(t).recorded().wantAnswer(got)
 	})
 	t.Run("a terminal", func(t *testing.T) {
-		u := run(t, bySOCKS5.kubelet, runtime, kubelet.Process{Command: shell("read line; stty size; exit 4"), Stdin: true, TTY: true})
+		u := run(t, k, runtime, kubelet.Process{Command: shell("read line; stty size; exit 4"), Stdin: true, TTY: true})
 		u.resizes(132, 43)
 		u.types("go\n")
 		got := u.leaves()

@@ -40,13 +40,15 @@ func (k Kubelet) Open(ctx context.Context, u *url.URL, process Process) *Session
 	}
 	go func() {
 		err := k.stream(ctx, u, streams)
-		_ = stdin.CloseWithError(fmt.Errorf("the session has ended: %v", err)) // for Send
+		_ = stdin.CloseWithError(errors.Join(errEnded, err)) // for Send
 		_ = s.Stdout.Close()
 		_ = s.Stderr.Close()
 		s.ended <- err
 	}()
 	return s
 }
+
+var errEnded = errors.New("the session has ended")
 
 // Send sends data to stdin.
 func (s *Session) Send(data []byte) error {
