@@ -10,7 +10,7 @@ import (
 type Summary struct {
 	ID          string         `json:"id"`
 	Start       time.Time      `json:"start"`
-	End         time.Time      `json:"end"`
+	End         time.Time      `json:"end,omitzero"` // not there: it goes on
 	Verb        string         `json:"verb"`
 	Protocol    string         `json:"protocol"`
 	Subprotocol string         `json:"subprotocol"`
