@@ -60,6 +60,16 @@ func Names(path string) ([]string, error) {
 	return names, nil
 }
 
+// Open opens the cast of that stem in the directory at path for reading, live or
+// finished.
+func Open(path, stem string) (*os.File, error) {
+	file, err := open(filepath.Join(path, stem+liveSuffix))
+	if errors.Is(err, fs.ErrNotExist) { // or finished just now
+		return open(filepath.Join(path, stem+castSuffix))
+	}
+	return file, err
+}
+
 // Stat returns what there is to say about the cast at path: its summary, or
 // its header if there is none.
 func Stat(path string) (Entry, error) {

@@ -19,8 +19,8 @@ const catHelp = `Usage: exectape cat [--stream stdout|stderr | --wire client|ser
 
 Prints the very bytes that the client got, of both streams in the order in
 which they came, or of one. With --wire it prints the bytes of one side that
-could not be decoded, as they were on the wire. FILE is a cast, finished or live, the name of one in
-EXECTAPE_DIR, or a session's id.
+could not be decoded, as they were on the wire. FILE is a cast, finished or
+live, the name of one in EXECTAPE_DIR, or a session's id.
 
 Example: get back a file that was copied out of a container.
 
@@ -42,40 +42,35 @@ func runCat(_ context.Context, cfg config, args []string, stdout io.Writer) erro
 	if flags.NArg() != 1 {
 		return usageError{errors.New(`cat takes one cast; "exectape ls" lists them`)}
 	}
-	path, err := find(cfg.Dir, flags.Arg(0))
-	if err != nil {
-		return err
-	}
-	file, err := os.Open(path)
+	file, err := openCast(cfg.Dir, flags.Arg(0))
 	if err != nil {
 		return err
 	}
 	defer func() { _ = file.Close() }()
 	out := bufio.NewWriterSize(stdout, 64<<10)
 	if err := copyPicked(out, file, pick); err != nil {
-		return errors.Join(fmt.Errorf("cat %s: %w", path, err), out.Flush())
+		return errors.Join(fmt.Errorf("cat %s: %w", file.Name(), err), out.Flush())
 	}
 	return out.Flush()
 }
 
-// find returns the path of the cast that name is, or is the name or the id of
-// in dir.
-func find(dir, name string) (string, error) {
+// openCast opens the cast that name is, or is the name or the id of in dir.
+func openCast(dir, name string) (*os.File, error) {
 	for _, path := range []string{name, filepath.Join(dir, name)} {
 		if info, err := os.Stat(path); err == nil && !info.IsDir() {
-			return path, nil
+			return os.Open(path)
 		}
 	}
-	all, err := sink.List(dir)
+	names, err := sink.Names(dir)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", err
+		return nil, err
 	}
-	for _, e := range all {
-		if e.Summary.ID == name {
-			return e.Path, nil
+	for _, n := range names {
+		if sink.ID(n) == name {
+			return sink.Open(dir, sink.Stem(n))
 		}
 	}
-	return "", fmt.Errorf("no cast %q: neither a file, nor a file's name or a session's id in %s", name, dir)
+	return nil, fmt.Errorf("no cast %q: neither a file, nor a file's name or a session's id in %s", name, dir)
 }
 
 // picker returns what picks, from a cast's events in order, the bytes that are
@@ -110,25 +105,31 @@ func picker(stream, wire string) (func(cast.Event) ([]byte, error), error) {
 
 // copyPicked writes what pick picks from a cast. One that is live, or was, may
 // end within a line.
-func copyPicked(w io.Writer, r io.Reader, pick func(cast.Event) ([]byte, error)) error {
-	d, err := cast.NewDecoder(r)
+func copyPicked(w io.Writer, file *os.File, pick func(cast.Event) ([]byte, error)) error {
+	d, err := decode(file)
 	if err != nil {
 		return err
 	}
-	for {
-		ev, err := d.Next()
-		if errors.Is(err, io.EOF) || errors.Is(err, cast.ErrTorn) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	err = each(d, func(ev cast.Event) error {
 		data, err := pick(ev)
-		if err != nil {
-			return err
+		if err == nil {
+			_, err = w.Write(data)
 		}
-		if _, err := w.Write(data); err != nil {
-			return err
-		}
+		return err
+	})
+	if errors.Is(err, cast.ErrTorn) {
+		return nil
 	}
+	return err
+}
+
+// decode begins to read a cast. The header of a live one may just be being
+// written, and nothing in it is needed here.
+func decode(file *os.File) (*cast.Decoder, error) {
+	d, err := cast.NewDecoder(file)
+	if err == nil || !sink.IsLive(file.Name()) {
+		return d, err
+	}
+	_, err = file.Seek(cast.SlotSize, io.SeekStart)
+	return cast.NewEventDecoder(file, 2), err
 }

@@ -47,10 +47,20 @@ func runLs(_ context.Context, cfg config, args []string, stdout io.Writer) error
 		}
 		all = append(all, entries...)
 	}
+	list := lsTable
 	if *asJSON {
-		return lsJSON(stdout, all)
+		list = lsJSON
 	}
-	return lsTable(stdout, all)
+	return errors.Join(list(stdout, all), unreadable(all))
+}
+
+// unreadable returns why some casts could not be read, if any could not.
+func unreadable(all []sink.Entry) error {
+	var errs []error
+	for _, e := range all {
+		errs = append(errs, e.Err)
+	}
+	return errors.Join(errs...)
 }
 
 // parse parses a subcommand's flags, or prints its help.
@@ -82,6 +92,9 @@ func entries(place string) ([]sink.Entry, error) {
 func lsJSON(w io.Writer, all []sink.Entry) error {
 	lines := json.NewEncoder(w)
 	for _, e := range all {
+		if e.Err != nil {
+			continue
+		}
 		if err := lines.Encode(e.Summary); err != nil {
 			return err
 		}
@@ -94,15 +107,35 @@ func lsTable(w io.Writer, all []sink.Entry) error {
 	fmt.Fprintln(t, "START\tDURATION\tVERB\tPROTOCOL\tTTY\tSTDOUT\tSTDERR\tEXIT\tEND\tFILE")
 	for _, e := range all {
 		s := e.Summary
-		duration, end := s.End.Sub(s.Start).Round(time.Millisecond).String(), string(s.EndReason)
-		if e.Live {
-			duration, end = "-", "live"
-		}
 		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			s.Start.Format(time.RFC3339), duration, cmp.Or(s.Verb, "-"), cmp.Or(s.Protocol, "-"), yesNo(s.TTY),
-			count(s.Streams.Stdout), count(s.Streams.Stderr), code(s.ExitCode), cmp.Or(end, "-"), filepath.Base(e.Path))
+			start(s), duration(s), cmp.Or(s.Verb, "-"), cmp.Or(s.Protocol, "-"), yesNo(s.TTY),
+			count(s.Streams.Stdout), count(s.Streams.Stderr), code(s.ExitCode), end(e), filepath.Base(e.Path))
 	}
 	return t.Flush()
+}
+
+func start(s session.Summary) string {
+	if s.Start.IsZero() {
+		return "-"
+	}
+	return s.Start.Format(time.RFC3339)
+}
+
+func duration(s session.Summary) string {
+	if s.End.IsZero() {
+		return "-"
+	}
+	return s.End.Sub(s.Start).Round(time.Millisecond).String()
+}
+
+func end(e sink.Entry) string {
+	switch {
+	case e.Err != nil:
+		return "unreadable"
+	case e.Live:
+		return "live"
+	}
+	return cmp.Or(string(e.Summary.EndReason), "-")
 }
 
 func yesNo(b *bool) string {

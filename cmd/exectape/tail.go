@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"exectape/cast"
 	"exectape/sink"
@@ -61,18 +57,24 @@ func runTail(ctx context.Context, cfg config, args []string, stdout io.Writer) e
 
 // tailOne prints one session until it ends.
 func tailOne(ctx context.Context, dir, id string, stdout io.Writer) error {
-	path, err := find(dir, id)
+	file, err := openCast(dir, id)
 	if err != nil {
 		return err
 	}
-	f, err := newFollower(path, id)
-	if err != nil {
-		return err
-	}
+	f := &follower{file: file, offset: cast.SlotSize}
 	defer f.close()
+	buf := make([]byte, followed)
+	var exact cast.Exact
 	for {
 		over := f.over() // first: what was written before is read yet
-		if err := f.next(func(p []byte) error { _, err := stdout.Write(p); return err }); err != nil || over {
+		err := f.next(buf, func(ev cast.Event) error {
+			_, data, err := exact.Output(ev)
+			if err == nil {
+				_, err = stdout.Write(data)
+			}
+			return err
+		})
+		if err != nil || over {
 			return err
 		}
 		if !wait(ctx) {
@@ -91,18 +93,34 @@ func wait(ctx context.Context) bool {
 	}
 }
 
-// tail follows every live session of a directory.
+// tail follows the sessions of a directory that are live, and those that begin.
 type tail struct {
 	dir  string
 	out  *prefixer
-	live map[string]*follower // by path
+	buf  []byte
+	live map[string]*follower // by the stem of the cast's name
+
+	seen   map[string]bool // the stems of all casts there ever were
+	looked time.Time       // when the directory was read
 }
 
 // newTail begins to follow: what was said before is not repeated.
 func newTail(dir string, w io.Writer) (*tail, error) {
-	t := &tail{dir: dir, out: &prefixer{w: w}, live: make(map[string]*follower)}
-	skip := func([]byte) error { return nil }
-	if err := t.look(func(f *follower) error { return f.next(skip) }); err != nil {
+	t := &tail{
+		dir: dir, out: &prefixer{w: w}, buf: make([]byte, followed),
+		live: make(map[string]*follower), seen: make(map[string]bool),
+	}
+	names, err := t.look()
+	for _, name := range names {
+		if err != nil || !sink.IsLive(name) {
+			continue
+		}
+		var f *follower
+		if f, err = t.follow(name); f != nil {
+			err = f.skip(t.buf)
+		}
+	}
+	if err != nil {
 		t.close()
 		return nil, err
 	}
@@ -118,173 +136,92 @@ func (t *tail) close() {
 // run prints what is new until ctx ends.
 func (t *tail) run(ctx context.Context) error {
 	defer t.close()
-	for wait(ctx) {
-		if err := t.look(func(f *follower) error { return t.out.line(f.id, "session started") }); err != nil {
+	for stem := range t.live {
+		if err := t.out.line(sink.ID(stem), "session is live"); err != nil {
 			return err
 		}
-		for path, f := range t.live {
-			if err := t.follow(path, f); err != nil {
-				return err
-			}
+	}
+	for wait(ctx) {
+		if err := t.step(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// look finds the sessions that are live and were not.
-func (t *tail) look(begin func(*follower) error) error {
-	all, err := sink.List(t.dir)
+// step prints what is new.
+func (t *tail) step() error {
+	names, err := t.look()
 	if err != nil {
 		return err
 	}
-	for _, e := range all {
-		if !e.Live || t.live[e.Path] != nil {
-			continue
-		}
-		f, err := newFollower(e.Path, e.Summary.ID)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it has ended since
+	for _, name := range names { // some have ended already
+		f, err := t.follow(name)
+		if err == nil && f != nil {
+			err = t.out.line(sink.ID(name), "session started")
 		}
 		if err != nil {
 			return err
 		}
-		t.live[e.Path] = f
-		if err := begin(f); err != nil {
+	}
+	for stem, f := range t.live {
+		if err := t.print(stem, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// follow prints what is new of one session.
-func (t *tail) follow(path string, f *follower) error {
-	over := f.over()
-	if err := f.next(func(p []byte) error { return t.out.write(f.id, p) }); err != nil || !over {
-		return err
+// clockGrain is more than the times of files can lag behind the clock.
+const clockGrain = time.Second
+
+// look returns the names of the casts that are new. A directory can have very
+// many: it is not read while no name in it changes.
+func (t *tail) look() (fresh []string, err error) {
+	dir, err := os.Stat(t.dir)
+	if err != nil || t.looked.Sub(dir.ModTime()) > clockGrain {
+		return nil, err
 	}
-	f.close()
-	delete(t.live, path)
-	return t.out.line(f.id, "session ended")
+	t.looked = time.Now()
+	names, err := sink.Names(t.dir)
+	for _, name := range names {
+		if stem := sink.Stem(name); !t.seen[stem] {
+			t.seen[stem] = true
+			fresh = append(fresh, name)
+		}
+	}
+	return fresh, err
 }
 
-// follower reads a cast that grows.
-type follower struct {
-	id     string
-	path   string
-	file   *os.File
-	offset int64
-	exact  cast.Exact
-	buf    []byte
-}
-
-func newFollower(path, id string) (*follower, error) {
-	file, err := os.Open(path)
+// follow begins to follow a session. It returns nil if its cast was removed.
+func (t *tail) follow(name string) (*follower, error) {
+	stem := sink.Stem(name)
+	file, err := sink.Open(t.dir, stem)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	return &follower{id: id, path: path, file: file, offset: cast.SlotSize, buf: make([]byte, 1<<20)}, nil
+	f := &follower{file: file, offset: cast.SlotSize}
+	t.live[stem] = f
+	return f, nil
 }
 
-func (f *follower) close() { _ = f.file.Close() }
-
-// over reports whether the cast is finished: it has another name then.
-func (f *follower) over() bool {
-	_, err := os.Lstat(f.path)
-	return errors.Is(err, fs.ErrNotExist) || sink.IsFinished(f.path)
-}
-
-// next hands on what the container wrote, as far as it is there in whole lines.
-func (f *follower) next(to func([]byte) error) error {
-	for {
-		n, err := f.file.ReadAt(f.buf, f.offset)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
+// print prints what is new of one session.
+func (t *tail) print(stem string, f *follower) error {
+	over := f.over()
+	err := f.next(t.buf, func(ev cast.Event) error {
+		data, err := shown(ev)
+		if err == nil {
+			err = t.out.write(sink.ID(stem), data)
 		}
-		lines := f.buf[:bytes.LastIndexByte(f.buf[:n], '\n')+1]
-		if len(lines) == 0 {
-			return nil
-		}
-		f.offset += int64(len(lines))
-		if err := f.lines(lines, to); err != nil {
-			return fmt.Errorf("%s: %w", f.path, err)
-		}
+		return err
+	})
+	if err != nil || !over {
+		return err
 	}
-}
-
-func (f *follower) lines(lines []byte, to func([]byte) error) error {
-	d := cast.NewEventDecoder(bytes.NewReader(lines), 2) // times are of no interest
-	for {
-		ev, err := d.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		_, data, err := f.exact.Output(ev)
-		if err != nil {
-			return err
-		}
-		if len(data) > 0 {
-			if err := to(data); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-// prefixer prints the output of many sessions so that it can be told apart and
-// can't do anything to the terminal.
-type prefixer struct {
-	w    io.Writer
-	last string // the session of the line that has not ended, or ""
-}
-
-// line prints a line of our own.
-func (p *prefixer) line(id, text string) error {
-	text = "-- " + text + " --\n"
-	if p.last == id {
-		text = "\n" + text
-	}
-	return p.write(id, []byte(text))
-}
-
-func (p *prefixer) write(id string, data []byte) error {
-	var b bytes.Buffer
-	for len(data) > 0 {
-		if p.last != id {
-			if p.last != "" {
-				b.WriteByte('\n')
-			}
-			b.WriteString(id + "| ")
-			p.last = id
-		}
-		n := visible(&b, data)
-		if data[0] == '\n' {
-			p.last = ""
-		}
-		data = data[n:]
-	}
-	_, err := p.w.Write(b.Bytes())
-	return err
-}
-
-// visible appends the first character of data so that it can only be seen, and
-// returns its length.
-func visible(b *bytes.Buffer, data []byte) int {
-	r, n := utf8.DecodeRune(data)
-	switch {
-	case r == '\n' || r == '\t':
-		b.WriteRune(r)
-	case r == '\r' && len(data) > 1 && data[1] == '\n':
-	case r < ' ' || r == 0x7f:
-		b.Write([]byte{'^', byte(r) ^ 0x40})
-	case r == utf8.RuneError && n == 1:
-		fmt.Fprintf(b, `\x%02x`, data[0])
-	case !unicode.IsPrint(r):
-		fmt.Fprintf(b, `\u%04x`, r)
-	default:
-		b.WriteRune(r)
-	}
-	return n
+	f.close()
+	delete(t.live, stem)
+	return t.out.line(sink.ID(stem), "session ended")
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/zap"
@@ -44,73 +46,112 @@ func live(t *testing.T, dir, id string) (say func(session.Stream, string), end f
 	}
 }
 
-// printed runs a tail to r, and returns how to wait for what it prints.
-func printed(t *testing.T, r *io.PipeReader, w *io.PipeWriter, run func(context.Context) error) (waitFor func(text string), done <-chan error) {
+// step lets a tail look once and returns what it prints.
+func step(t *testing.T, tail *tail, out *strings.Builder) string {
 	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() {
-		ended <- run(ctx)
-		_ = w.Close()
-	}()
-	t.Cleanup(func() {
-		cancel()
-		_, _ = io.Copy(io.Discard, r)
-	})
-	var seen strings.Builder
-	buf := make([]byte, 4096)
-	return func(text string) {
-		t.Helper()
-		for !strings.Contains(seen.String(), text) {
-			n, err := r.Read(buf)
-			if err != nil {
-				t.Fatalf("%q is not in %q", text, seen.String())
-			}
-			seen.Write(buf[:n])
-		}
-	}, ended
+	out.Reset()
+	if err := tail.step(); err != nil {
+		t.Fatal(err)
+	}
+	return out.String()
 }
 
 func TestTailTellsSessionsApartAndDisarmsThem(t *testing.T) {
 	dir := t.TempDir()
 	sayOld, endOld := live(t, dir, "00000001")
 	sayOld(session.Stdout, "said before\n")
-	r, w := io.Pipe()
-	tail, err := newTail(dir, w)
+	_, endFinished := live(t, dir, "00000002")
+	endFinished()
+	var out strings.Builder
+	tail, err := newTail(dir, &out)
 	if err != nil {
 		t.Fatal(err)
 	}
-	waitFor, _ := printed(t, r, w, tail.run)
+	defer tail.close()
 
-	say, end := live(t, dir, "00000002")
-	waitFor("00000002| -- session started --\n")
-	say(session.Stdout, "$ ")
-	waitFor("00000002| $ ")
-	sayOld(session.Stderr, "\x1b[31mred\x1b[0m\r\n")
-	waitFor("\n00000001| ^[[31mred^[[0m\n")
-	say(session.Stdout, "caf\xc3")
-	waitFor("00000002| caf\\xc3")
-	end()
-	waitFor("\n00000002| -- session ended --\n")
-	endOld()
-	waitFor("00000001| -- session ended --\n")
+	var say func(session.Stream, string)
+	var end func()
+	for _, moment := range []struct {
+		name   string
+		what   func()
+		prints string
+	}{
+		{"nothing happens", func() {}, ""},
+		{"a session begins", func() { say, end = live(t, dir, "00000003") }, "00000003| -- session started --\n"},
+		{"a prompt", func() { say(session.Stdout, "$ ") }, "00000003| $ "},
+		{"what was typed", func() { say(session.Stdout, "ls\r\n") }, "ls\n"},
+		{"another prompt", func() { say(session.Stdout, "$ ") }, "00000003| $ "},
+		{"another session speaks", func() { sayOld(session.Stderr, "\x1b[31mred\x1b[0m\r\n") }, "\n00000001| ^[[31mred^[[0m\n"},
+		{"half a rune", func() { say(session.Stdout, "caf\xc3") }, "00000003| caf"},
+		{"its other half", func() { say(session.Stdout, "\xa9\n") }, "é\n"},
+		{"bytes that are not text, and controls", func() { say(session.Stdout, "\xff\a\u009b\u202e\tx\r\x7f") }, "00000003| \\xff^G\\u009b\\u202e\tx^M^?"},
+		{"a session ends within a line", func() { end() }, "\n00000003| -- session ended --\n"},
+		{"an hour in which no name changes", func() {
+			if err := os.Chtimes(dir, time.Time{}, time.Now().Add(-time.Hour)); err != nil {
+				t.Fatal(err)
+			}
+		}, ""},
+		{"a session that is over before anyone looks", func() {
+			say, end = live(t, dir, "00000004")
+			say(session.Stdout, "short\n")
+			end()
+		}, "00000004| -- session started --\n00000004| short\n00000004| -- session ended --\n"},
+		{"the other session ends", func() { endOld() }, "00000001| -- session ended --\n"},
+		{"nothing happens again", func() {}, ""},
+	} {
+		moment.what()
+		if got := step(t, tail, &out); got != moment.prints {
+			t.Errorf("%s: printed %q, want %q", moment.name, got, moment.prints)
+		}
+	}
+}
+
+// All of this happens in the bubble's own time: nobody waits for anything.
+func TestTailFollowsUntilItIsInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		say, end := live(t, dir, "00000001")
+		ctx, interrupt := context.WithCancel(t.Context())
+		var out strings.Builder
+		ended := make(chan error)
+		go func() { ended <- runTail(ctx, config{Dir: dir}, nil, &out) }()
+		synctest.Wait()
+		say(session.Stdout, "hello\n")
+		time.Sleep(2 * tailInterval)
+		interrupt()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		end()
+		if want := "00000001| -- session is live --\n00000001| hello\n"; out.String() != want {
+			t.Errorf("printed %q, want %q", out.String(), want)
+		}
+	})
 }
 
 func TestTailOfOneSessionIsAsItWas(t *testing.T) {
-	dir := t.TempDir()
-	say, end := live(t, dir, "00000001")
-	say(session.Stdout, "\x1b[31msaid before, caf\xc3")
-	r, w := io.Pipe()
-	waitFor, done := printed(t, r, w, func(ctx context.Context) error {
-		return runTail(ctx, config{Dir: dir}, []string{"--session", "00000001"}, w)
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		say, end := live(t, dir, "00000001")
+		say(session.Stdout, "\x1b[31msaid before, caf\xc3")
+		var out strings.Builder
+		ended := make(chan error)
+		go func() {
+			ended <- runTail(t.Context(), config{Dir: dir}, []string{"--session", "00000001"}, &out)
+		}()
+		synctest.Wait()
+		if want := "\x1b[31msaid before, caf\xc3"; out.String() != want {
+			t.Errorf("printed %q, want %q", out.String(), want)
+		}
+		say(session.Stdout, "\xa9\n")
+		end()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if want := "\x1b[31msaid before, caf\xc3\xa9\n"; out.String() != want {
+			t.Errorf("printed %q, want %q", out.String(), want)
+		}
 	})
-	waitFor("\x1b[31msaid before, caf\xc3")
-	say(session.Stdout, "\xa9\n")
-	waitFor("café\n")
-	end()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
 }
 
 func TestTailOfNothing(t *testing.T) {
