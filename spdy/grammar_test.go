@@ -27,6 +27,7 @@ type draft struct {
 	text   []byte // its header block, inflated
 	tail   []byte // payload or SETTINGS pairs
 	loose  bool   // its block is not flushed: the end comes with the next
+	last   bool   // its block ends the zlib stream
 	borrow int    // how many bytes of the next block travel in its own
 	raw    []byte // instead of all that: bytes that are no frame
 }
@@ -150,7 +151,11 @@ func compress(tb testing.TB, all []draft, level int) [][]byte {
 			continue
 		}
 		_, _ = z.Write(d.text) // a Buffer takes everything
-		if !d.loose {
+		switch {
+		case d.last:
+			_ = z.Close()
+			z.Reset(&out)
+		case !d.loose:
 			_ = z.Flush()
 		}
 		blocks[i] = bytes.Clone(out.Bytes())
@@ -172,6 +177,9 @@ func (c *choices) of(n int) int {
 	return v % n
 }
 
+// upTo chooses one of more than a byte can say.
+func (c *choices) upTo(n int) int { return (c.of(256) + c.of(256)<<8) % n }
+
 func (c *choices) byte() byte { return byte(c.of(256)) }
 
 func (c *choices) id() uint32 {
@@ -191,6 +199,8 @@ func (c *choices) text() []byte {
 		headers["Connection"] = []string{"x"}
 	case 4:
 		return headerText(nil)
+	case 5:
+		headers[strings.Repeat("n", 100*c.of(16))] = []string{"x"}
 	}
 	return headerText(headers)
 }
@@ -251,9 +261,10 @@ var editors = []edit{
 			d.text = slices.Concat(d.text, c.text())
 		}
 	}),
-	changing(func(d *draft, c *choices) { d.text = d.text[:c.of(len(d.text)+1)] }),
-	changing(func(d *draft, c *choices) { d.borrow = c.of(256) }),
+	changing(func(d *draft, c *choices) { d.text = d.text[:c.upTo(len(d.text)+1)] }),
+	changing(func(d *draft, c *choices) { d.borrow = c.upTo(1 << 14) }),
 	changing(func(d *draft, _ *choices) { d.loose = true }),
+	changing(func(d *draft, _ *choices) { d.last = true }),
 	changing(func(d *draft, c *choices) { d.tail = append(slices.Clone(d.tail), make([]byte, c.of(64))...) }),
 }
 
@@ -270,7 +281,7 @@ func flipped(b []byte, c *choices) []byte {
 		return b
 	}
 	b = slices.Clone(b)
-	b[c.of(len(b))] = c.byte()
+	b[c.upTo(len(b))] = c.byte()
 	return b
 }
 
