@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
-	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -15,33 +14,33 @@ import (
 	"exectape/session"
 )
 
-func TestTailShowsALiveSession(t *testing.T) {
+func TestTailShowsASessionAsItGoesOn(t *testing.T) {
 	needsNode(t)
 	e := start(t, byNFT.env...)
 	u := run(t, direct, app, cat)
-	u.types("before tail\n")
-	u.sees("before tail\n")
+	u.types("before\n")
+	u.sees("before\n")
 
 	var shown transcript.Transcript
-	tail := e.program.Command(patiently(t), "tail")
+	tail := e.program.Command(patiently(t), "tail", "--session", e.logs("session started").Text("id"))
 	tail.Stdout = &shown
 	if err := tail.Start(); err != nil {
 		t.Fatal(err)
 	}
-	u.types("during tail\n")
-	u.sees("during tail\n")
-	err := shown.Await(patiently(t), func(all []byte) bool { return bytes.Contains(all, []byte("during tail")) })
-	if err != nil {
-		t.Errorf("tail shows %q: %v; want what the session does", shown.Bytes(), err)
-	}
-	if err := tail.Process.Signal(os.Interrupt); err != nil {
-		t.Fatal(err)
-	}
-	if err := tail.Wait(); err != nil {
-		t.Errorf("tail, interrupted: %v", err)
+	for _, line := range []string{"during\n", "later\n"} {
+		u.types(line)
+		err := shown.Await(patiently(t), func(all []byte) bool { return bytes.HasSuffix(all, []byte(line)) })
+		if err != nil {
+			t.Errorf("tail shows %q: %v; want %q at its end", shown.Bytes(), err, line)
+		}
 	}
 	u.endsStdin()
-	e.recorded().wantAnswer(u.leaves())
+	got := u.leaves()
+	if err := tail.Wait(); err != nil {
+		t.Errorf("tail, at the session's end: %v", err)
+	}
+	wantSame(t, "what tail showed", shown.Bytes(), got.stdout)
+	e.recorded().wantAnswer(got)
 }
 
 func TestListSaysWhatTheSummariesSay(t *testing.T) {
