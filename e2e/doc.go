@@ -10,6 +10,8 @@
 //	local       a runtime that needs no privileges
 //	kubelet     opens sessions at either of them
 //	recorder    runs exectape
+//	hostile     makes the frames that no client sends by accident
+//	tap         stands in front of a server and keeps what passes
 //	transcript  what was written so far, to be waited for
 //	demo        shows a newcomer what exectape does
 package e2e

@@ -1,0 +1,363 @@
+package e2e_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"exectape/e2e/hostile"
+	"exectape/e2e/kubelet"
+	"exectape/e2e/tap"
+	"exectape/e2e/transcript"
+	"exectape/session"
+)
+
+// A trial is a session of a hostile client. It is held once without exectape,
+// and once through it with each policy.
+type trial struct {
+	name    string
+	process kubelet.Process // which answers in the end, if it still hears
+	play    func(*attacker)
+
+	// deaf says that containerd hears nothing of what the client says next.
+	deaf bool
+
+	// why is a part of what exectape says against the client's bytes. It is
+	// empty where they are decoded, however odd they are.
+	why string
+
+	// untold says that the client leaves exectape no place to tell it why.
+	untold bool
+
+	// check looks at the recording, if there is more to see in it.
+	check func(*testing.T, recording)
+}
+
+// heard is what a trial's process answers to "go".
+const heard = "got go"
+
+// converse says something before and something after it is spoken to.
+var converse = kubelet.Process{
+	Command: shell(`echo ready; read line; echo "got $line"; echo err >&2; exit 3`),
+	Stdin:   true,
+}
+
+// A testimony is what all saw of one session: bytes of the connection, of which
+// those that the server sent begin with HTTP.
+type testimony struct {
+	sent, received    []byte // by the client
+	reached, answered []byte // at containerd
+	upgrade           int    // how much of what the server sent is HTTP
+	errorStream       uint32 // where the server tells the outcome
+}
+
+// An utterance is what the server wrote on one stream in one frame.
+type utterance struct {
+	stream  uint32
+	payload []byte
+	frame   []byte // with the payload
+}
+
+// A dialect finds what a server says in its protocol.
+type dialect func(wire []byte) []utterance
+
+// testTrials holds trials, and holds exectape to what it promises of each:
+//
+//   - what reaches containerd is what the client sent, and what the client
+//     receives is what containerd sent;
+//   - of that, each byte on a stream is in the recording;
+//   - where containerd lets a session live, so does exectape, unless it was told
+//     to end what it can't decode, and then it says so to the client.
+func testTrials(t *testing.T, d dialect, trials []trial) {
+	t.Helper()
+	needsNode(t)
+	front, err := tap.Listen(streamingServer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = front.Close() })
+
+	without := make(map[string]testimony)
+	t.Run("without exectape", func(t *testing.T) {
+		for _, test := range trials {
+			t.Run(test.name, func(t *testing.T) {
+				got := test.hold(t, front)
+				if hears := bytes.Contains(got.received, []byte(heard)); hears == test.deaf {
+					t.Errorf("containerd heard the client to the end: %v, want %v", hears, !test.deaf)
+				}
+				without[test.name] = got
+			})
+		}
+	})
+	for _, policy := range []session.Policy{session.FailOpen, session.FailClosed} {
+		t.Run("policy "+policy.String(), func(t *testing.T) {
+			e := start(t, "EXECTAPE_IPTABLES=nft", "EXECTAPE_TARGETS="+front.Addr().String(), "EXECTAPE_FAIL_POLICY="+policy.String())
+			for _, test := range trials {
+				t.Run(test.name, func(t *testing.T) {
+					before := e.on(t).memory()
+					got := test.hold(t, front)
+					r := e.on(t).recorded()
+					if test.why != "" && policy == session.FailClosed {
+						got.wantEnded(t, d, r, test)
+					} else {
+						got.wantTransparent(t)
+						if !test.deaf { // else what it still says is a race that it runs with itself
+							d.wantSameAnswer(t, got, without[test.name])
+						}
+						r.wantDecoded(got, test)
+						if rest := d.unaccounted(r, got); len(rest) > 0 {
+							t.Errorf("the recording has more than the client got: %q", rest)
+						}
+					}
+					if grown := e.on(t).peakMemory() - before; grown > muchMemory {
+						t.Errorf("exectape took %d MiB more for this session than it had", grown>>20)
+					}
+					if test.check != nil {
+						test.check(t, r)
+					}
+				})
+			}
+		})
+	}
+}
+
+// hold holds a trial.
+func (test trial) hold(t *testing.T, front *tap.Tap) testimony {
+	t.Helper()
+	ctx := patiently(t)
+	u, err := app.Exec(ctx, test.process)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &attacker{path: u.Path, wire: &keptConn{TCPConn: byNFT.mustDial(t, front.Addr())}, left: make(chan error, 1)}
+	a.talker = talk(t, a.wire)
+	if a.line, err = front.Next(ctx); err != nil {
+		t.Fatal(err)
+	}
+	defer a.line.Close()
+	test.play(a)
+	if err := a.line.Wait(ctx); err != nil {
+		t.Fatalf("the connection to containerd never ended: %v", err)
+	}
+	return testimony{
+		sent: a.wire.sent.Bytes(), received: a.wire.received.Bytes(),
+		reached: a.line.FromClient.Bytes(), answered: a.line.FromServer.Bytes(),
+		upgrade: a.upgrade, errorStream: a.errorStream,
+	}
+}
+
+// muchMemory is what no session may cost. Under the race detector a buffer takes
+// several times its size.
+const muchMemory = 16 << 20
+
+// memory returns how much memory exectape has, from when on peakMemory counts.
+func (e *exectape) memory() int64 {
+	e.t.Helper()
+	if err := e.running.ForgetPeak(); err != nil {
+		e.t.Fatal(err)
+	}
+	return e.peakMemory()
+}
+
+// peakMemory returns the most memory that exectape had.
+func (e *exectape) peakMemory() int64 {
+	e.t.Helper()
+	peak, err := e.running.PeakMemory()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return peak
+}
+
+// wantTransparent fails the test unless both sides got the very bytes of the
+// other.
+func (got testimony) wantTransparent(t *testing.T) {
+	t.Helper()
+	wantSame(t, "what reached containerd", got.reached, got.sent)
+	wantSame(t, "what the client received", got.received, got.answered)
+}
+
+// wantSameAnswer fails the test unless the server said on each stream what it
+// says without exectape.
+func (d dialect) wantSameAnswer(t *testing.T, got, want testimony) {
+	t.Helper()
+	if diff := cmp.Diff(d.said(want), d.said(got)); diff != "" {
+		t.Errorf("what containerd said on each stream, without exectape (-) and through it (+):\n%s", diff)
+	}
+}
+
+// said returns all that the server said on each stream.
+func (d dialect) said(got testimony) map[uint32]string {
+	all := make(map[uint32]string)
+	for _, u := range d(got.received[got.upgrade:]) {
+		all[u.stream] += string(u.payload)
+	}
+	return all
+}
+
+// wantDecoded fails the test unless the recording says what exectape made of
+// the client's bytes.
+func (r recording) wantDecoded(got testimony, test trial) {
+	t := r.exectape.t
+	t.Helper()
+	raw := r.run("cat", "--wire", "client", r.file)
+	if test.why == "" {
+		wantSame(t, "the client's bytes that were not decoded", raw, nil)
+		wantSame(t, "the server's bytes that were not decoded", r.run("cat", "--wire", "server", r.file), nil)
+		return
+	}
+	if len(raw) == 0 || !bytes.HasSuffix(got.sent, raw) {
+		t.Errorf("the client's bytes that were kept raw: %.1000q; want what it sent from some frame on", raw)
+	}
+	said := r.exectape.logs("session kept raw from here on")
+	if reason := said.Text("error"); !strings.Contains(reason, test.why) {
+		t.Errorf("the log says of these bytes: %q, want a word about %q", reason, test.why)
+	}
+}
+
+func (r recording) run(args ...string) []byte {
+	r.exectape.t.Helper()
+	return r.exectape.run(args...)
+}
+
+// wantEnded fails the test unless exectape ended the session and told the
+// client so.
+func (got testimony) wantEnded(t *testing.T, d dialect, r recording, test trial) {
+	t.Helper()
+	if r.EndReason != session.EndByUs || !strings.Contains(r.EndDetail, test.why) {
+		t.Errorf("the session ended as %q (%s), want %q and a word about %q", r.EndReason, r.EndDetail, session.EndByUs, test.why)
+	}
+	wantBegins(t, "what reached containerd", got.sent, got.reached)
+	d.unaccounted(r, got)
+	all := d(got.received[got.upgrade:])
+	if test.untold {
+		const note = " (the client could not be told)"
+		if !strings.HasSuffix(r.EndDetail, note) {
+			t.Errorf("the summary says %q, want it to end in %q", r.EndDetail, note)
+		}
+		wantBegins(t, "what the client received", got.answered, got.received)
+		return
+	}
+	var farewell []byte
+	for _, u := range all {
+		if u.stream == got.errorStream {
+			farewell = u.frame
+		}
+	}
+	if !bytes.Contains(farewell, []byte(`"status":"Failure","message":"`+r.EndDetail)) {
+		t.Errorf("the client was told %q, want %q", farewell, r.EndDetail)
+	}
+	before, ends := bytes.CutSuffix(got.received, farewell)
+	if !ends {
+		t.Errorf("something follows exectape's last words: %.1000q", got.received)
+	}
+	wantBegins(t, "what the client received before exectape's words", got.answered, before)
+}
+
+// unaccounted fails the test if the client got a byte on a stream, the error
+// stream aside, that the recording does not have in its place. It returns what
+// the recording has beyond.
+func (d dialect) unaccounted(r recording, got testimony) (rest []byte) {
+	t := r.exectape.t
+	t.Helper()
+	kept := [][]byte{r.run("cat", "--wire", "server", r.file), r.cat("stdout"), r.cat("stderr")}
+	for _, u := range d(got.received[got.upgrade:]) {
+		if u.stream == got.errorStream || len(u.payload) == 0 {
+			continue
+		}
+		accounted := false
+		for i, want := range [][]byte{u.frame, u.payload, u.payload} {
+			if kept[i], accounted = bytes.CutPrefix(kept[i], want); accounted {
+				break
+			}
+		}
+		if !accounted {
+			t.Errorf("stream %d: the client got %.1000q, which is not recorded", u.stream, u.payload)
+		}
+	}
+	return bytes.Join(kept, nil)
+}
+
+// An attacker is a client that writes every byte by hand.
+type attacker struct {
+	*talker
+	path    string // of the exec that it may ask for
+	wire    *keptConn
+	line    *tap.Line // of the same connection, at containerd
+	upgrade int       // how much of what is received is HTTP
+	left    chan error
+
+	// Of a SPDY session.
+	blocks             hostile.Blocks
+	errorStream, stdin uint32
+}
+
+// A keptConn keeps what passes.
+type keptConn struct {
+	*net.TCPConn
+	sent, received transcript.Transcript
+}
+
+func (c *keptConn) Write(p []byte) (int, error) {
+	n, err := c.TCPConn.Write(p)
+	_, _ = c.sent.Write(p[:n])
+	return n, err
+}
+
+func (c *keptConn) Read(p []byte) (int, error) {
+	n, err := c.TCPConn.Read(p)
+	_, _ = c.received.Write(p[:n])
+	return n, err
+}
+
+// upgrades asks for an upgrade, and then reads to the connection's end.
+func (a *attacker) upgrades(request string) {
+	a.t.Helper()
+	a.asks(request, http.StatusSwitchingProtocols)
+	a.upgrade = len(a.wire.received.Bytes()) - a.in.Buffered()
+	go func() {
+		_, err := io.Copy(io.Discard, a.talker)
+		_ = a.wire.received.Close()
+		a.left <- err
+	}()
+}
+
+// sends writes frames. The other side may be gone, which is seen elsewhere.
+func (a *attacker) sends(frames ...[]byte) {
+	for _, f := range frames {
+		_, _ = a.wire.Write(f)
+	}
+}
+
+// awaits waits until what is received behind the upgrade is enough, or no more
+// comes.
+func (a *attacker) awaits(what string, enough func(received []byte) bool) {
+	a.t.Helper()
+	err := a.wire.received.Await(patiently(a.t), func(all []byte) bool { return enough(all[a.upgrade:]) })
+	if err != nil && !errors.Is(err, transcript.ErrClosed) {
+		a.t.Fatalf("%s never came: %v; received: %.1000q", what, err, a.wire.received.Bytes())
+	}
+}
+
+// leaves goes when the server has ended the connection or said that it will,
+// and all that was sent has arrived. Some clients leave containerd waiting for
+// them for ever.
+func (a *attacker) leaves(goodbye func(received []byte) bool) {
+	a.t.Helper()
+	a.awaits("the session's end", goodbye)
+	_ = a.wire.CloseWrite()
+	if err := a.line.ClientEnded(patiently(a.t)); err != nil {
+		a.t.Fatalf("the client's end never reached containerd: %v", err)
+	}
+	_ = a.line.Close()
+	if err := <-a.left; isTimeout(err) {
+		a.t.Fatalf("the connection never ended; received: %.1000q", a.wire.received.Bytes())
+	}
+	_ = a.wire.Close()
+}
