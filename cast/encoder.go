@@ -1,6 +1,7 @@
 package cast
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"strconv"
@@ -60,9 +61,11 @@ func (e *Encoder) Append(dst []byte, ev session.Event) (lines []byte, headerChan
 	return dst, false
 }
 
-// End appends the last line.
+// End appends the last line. What the runtime said stays the detail if there is
+// no better one.
 func (e *Encoder) End(dst []byte, end session.End) []byte {
-	e.header.Facts.EndReason, e.header.Facts.EndDetail = end.Reason, end.Detail
+	e.header.Facts.EndReason = end.Reason
+	e.header.Facts.EndDetail = cmp.Or(end.Detail, e.header.Facts.EndDetail)
 	return e.headerLine(dst, end.At)
 }
 

@@ -87,3 +87,17 @@ func TestWhatARuntimeSaidIsCutNoShorterThanItMustBe(t *testing.T) {
 		t.Errorf("%d bytes are left", n)
 	}
 }
+
+func TestWhatARuntimeSaidIsNotLost(t *testing.T) {
+	for _, version := range []int{2, 3} {
+		header, events := decoded(t, write(version, story{exited(session.NoCode, "no such file")}))
+		if header.Facts.ExitCode != nil || header.Facts.EndDetail != "no such file" || header.Facts.EndReason != session.EndCompleted {
+			t.Errorf("v%d: header has %+v", version, header.Facts)
+		}
+		for _, ev := range events {
+			if ev.Code == "x" {
+				t.Errorf("v%d: exit status %q without a code", version, ev.Data)
+			}
+		}
+	}
+}

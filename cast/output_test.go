@@ -14,12 +14,20 @@ import (
 )
 
 func TestEncodingDoesNotAllocate(t *testing.T) {
-	e := cast.NewEncoder(2, info)
-	buf := make([]byte, 0, 1<<20)
 	chunk := []byte(strings.Repeat("\x1b[1mh\xc3\xa9llo\x1b[0m\r\n", 1000) + "\xff\xfe\xc3")
-	ev := session.Event{Kind: session.Output, Stream: session.Stdout, Data: chunk}
-	if n := testing.AllocsPerRun(100, func() { buf, _ = e.Append(buf[:0], ev) }); n > 0 {
-		t.Errorf("%v allocations for each event", n)
+	for _, version := range []int{2, 3} {
+		e := cast.NewEncoder(version, info)
+		buf := make([]byte, 0, 1<<20)
+		n := testing.AllocsPerRun(100, func() {
+			for _, stream := range []session.Stream{session.Stdout, session.Stderr} {
+				buf, _ = e.Append(buf[:0], session.Event{Kind: session.Output, Stream: stream, Data: chunk})
+				buf, _ = e.Append(buf, session.Event{Kind: session.Raw, Data: chunk})
+			}
+			buf, _ = e.Append(buf, session.Event{Kind: session.Resize, Size: session.DefaultSize})
+		})
+		if n > 0 {
+			t.Errorf("v%d: %v allocations", version, n)
+		}
 	}
 }
 

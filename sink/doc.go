@@ -5,11 +5,13 @@
 //	20261123T173105Z_7f3a9c01.json        its summary
 //
 // Which pod and container a session belongs to is not in the names: it is not on
-// the wire. The files are 0600 in a directory that nobody else may write to. A [Dir]
-// begins a [Recording] for each session, and finishes what an instance that
-// died has left behind. A recording has one writer, which keeps its own offset:
-// the cast's header is written over in place, everything else is appended, and
-// a line that was written is never written again.
+// the wire. The files are 0600, in a directory that no other user may write to.
+//
+// A [Dir] begins a [Recording] for each session, and finishes what an instance
+// that died has left behind. A recording has one writer, which keeps its own
+// offset: the cast's header is written over in place, everything else is
+// appended, and a line that was written is never written again. [List] and its
+// like are for whoever reads a directory, live casts included, and lock nothing.
 //
 // What a session's bytes mean is decided elsewhere (packages session, cast), as
 // is whether a session may go on that can't be recorded.

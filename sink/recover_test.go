@@ -310,31 +310,29 @@ func TestALiveCastOfAnotherInstanceIsLeftAlone(t *testing.T) {
 
 func TestRecoverAndOpenAtOnce(t *testing.T) {
 	dir := t.TempDir()
-	ours := openDir(t, dir)
+	ours, theirs := openDir(t, dir), openDir(t, dir)
 	done := make(chan struct{})
-	var recoveries sync.WaitGroup
-	for range 3 {
-		theirs := openDir(t, dir)
-		recoveries.Go(func() {
-			for {
-				select {
-				case <-done:
-					return
-				default:
-				}
-				if err := theirs.Recover(t.Context()); err != nil {
-					t.Error(err)
-				}
+	var recovering sync.WaitGroup
+	recovering.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
 			}
-		})
-	}
-	for i := range 100 {
+			if err := theirs.Recover(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	const casts = 50
+	for i := range casts {
 		r := begin(t, ours, fmt.Sprintf("%08x", i))
 		record(t, r, output(session.Stdout, "one\n"))
 		must(t, r.Close(session.End{Reason: session.EndCompleted}))
 	}
 	close(done)
-	recoveries.Wait()
+	recovering.Wait()
 	all, err := sink.List(dir)
 	must(t, err)
 	for _, e := range all {
@@ -342,7 +340,7 @@ func TestRecoverAndOpenAtOnce(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 	}
-	if len(all) != 100 || len(names(t, dir)) != 200 {
+	if len(all) != casts || len(names(t, dir)) != 2*casts {
 		t.Errorf("%d casts in %d files", len(all), len(names(t, dir)))
 	}
 }
