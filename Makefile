@@ -22,8 +22,7 @@ demo: ## install what is missing, then record real sessions and show the casts
 	@go -C e2e run ./demo
 
 fuzz: ## run each fuzz target for five seconds
-	@grep -rEo --include='*_test.go' --exclude-dir=e2e '^func Fuzz\w+' . | while IFS=': ' read -r file _ target; do \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 5s -fuzzminimizetime 20x "$${file%/*}" || exit; done
+	@tools/fuzz.sh 5s
 
 # The linters have a module of their own, which is none of the product's.
 LINTER := go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
