@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,7 +29,7 @@ import (
 // that it would have read, or never answered so. Each input is sent twice: to a
 // streaming server itself, and to one behind exectape.
 func FuzzEvery101IsRecorded(f *testing.F) {
-	for _, a := range approaches() {
+	for _, a := range slices.Concat(approaches(), vagueApproaches()) {
 		f.Add([]byte(a.requests+"and the session"), []byte(nil), []byte(nil), []byte{0})
 	}
 	for seed := range uint64(50) { // so that a short run has seen most of the grammar

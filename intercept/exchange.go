@@ -33,6 +33,11 @@ type exchanges struct {
 type upgrade struct {
 	request  *http.Request
 	response *http.Response
+
+	// unsure says that the request had a small body. net/http drops it before
+	// it answers; as of Go 1.19.0 to 1.19.8 and 1.20.0 to 1.20.3 it answers a
+	// 101 at once, and the body is the session's beginning.
+	unsure bool
 }
 
 func follow(client, target *wire, timeout time.Duration) (*upgrade, error) {
@@ -90,7 +95,7 @@ func (x *exchanges) fromClient() (*upgrade, error) {
 			return nil, err
 		}
 		if resp.StatusCode == http.StatusSwitchingProtocols {
-			return &upgrade{req, resp}, nil
+			return &upgrade{req, resp, req.ContentLength != 0 && !sessionBeforeBody(req)}, nil
 		}
 		afterPost = req.Method == http.MethodPost
 	}

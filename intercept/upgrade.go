@@ -108,8 +108,15 @@ func (s *Server) describe(to netip.AddrPort, up *upgrade) (session.Info, session
 		return info, session.Opaque{}
 	}
 	info.Protocol, info.Subprotocol = p.Name, h.Get(p.SubprotocolHeader)
+	if up.unsure {
+		return info, session.Opaque{Why: errUnsure}
+	}
 	return info, p.NewDecoder(info.Subprotocol)
 }
+
+// errUnsure is about a client that would otherwise say with which bytes its
+// session begins, to us and to its server, in two ways. None has a reason to.
+var errUnsure = errors.New("the request to upgrade has a body, which may or may not be the session's beginning")
 
 // newID returns 8 hexadecimal digits.
 func newID() string {

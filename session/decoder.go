@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -41,13 +42,15 @@ func (u *Undecodable) Error() string {
 
 func (u *Undecodable) Unwrap() error { return u.Err }
 
-// Opaque is the Decoder of a protocol that exectape does not speak: all of it
-// is kept raw.
-type Opaque struct{}
+// Opaque is the Decoder of what can't be decoded from the first byte on, such
+// as a protocol that exectape does not speak: all of it is kept raw.
+type Opaque struct {
+	Why error // nil: it is such a protocol
+}
 
 // Feed implements [Decoder].
-func (Opaque) Feed(from Direction, p []byte, _ func(Event)) error {
-	return &Undecodable{From: from, Rest: p, Err: errOpaque}
+func (o Opaque) Feed(from Direction, p []byte, _ func(Event)) error {
+	return &Undecodable{From: from, Rest: p, Err: cmp.Or(o.Why, errOpaque)}
 }
 
 // Pending implements [Decoder].
