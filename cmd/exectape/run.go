@@ -158,18 +158,20 @@ const drainedSentence = "exectape: this session was ended because the recorder o
 // then takes out the chain: its rules keep connection tracking hooked, without
 // which a redirected session would be reset.
 func drain(cfg config, server *intercept.Server, tables *iptables.Tables, log *zap.Logger) (err error) {
-	// A context of its own: that of the process has ended.
-	ctx, cancel := context.WithTimeout(context.Background(), cfg.DrainTimeout)
-	defer cancel()
 	log.Info("draining", zap.Duration("at_most", cfg.DrainTimeout))
+	// That of the process has ended. However short the sessions' time is, the
+	// rules go.
+	ctx := context.Background()
 	if tables != nil {
 		err = tables.RemoveJump(ctx)
 	}
-	if ended := server.Shutdown(ctx, drainedSentence); ended > 0 {
+	draining, cancel := context.WithTimeout(ctx, cfg.DrainTimeout)
+	defer cancel()
+	if ended := server.Shutdown(draining, drainedSentence); ended > 0 {
 		log.Warn("sessions ended before their time", zap.Int("sessions", ended))
 	}
 	if tables != nil {
-		err = errors.Join(err, tables.RemoveChain(context.Background()))
+		err = errors.Join(err, tables.RemoveChain(ctx))
 	}
 	log.Info("stopped")
 	return err
