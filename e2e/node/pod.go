@@ -2,7 +2,6 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -36,21 +35,6 @@ func (n *Node) RunPod(ctx context.Context, name string) (*Pod, error) {
 		return nil, fmt.Errorf("run pod %s: %w", name, err)
 	}
 	return &Pod{node: n, id: sandbox.GetPodSandboxId(), config: config}, nil
-}
-
-func (n *Node) removePods(ctx context.Context) error {
-	pods, err := n.runtime.ListPodSandbox(ctx, &cri.ListPodSandboxRequest{})
-	if err != nil {
-		return fmt.Errorf("list the pods: %w", err)
-	}
-	var errs []error
-	for _, p := range pods.GetItems() {
-		_, err := n.runtime.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.GetId()})
-		errs = append(errs, err)
-		_, err = n.runtime.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: p.GetId()})
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }
 
 // PortForward returns the URL of a port-forward to the pod.
