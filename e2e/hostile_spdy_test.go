@@ -28,10 +28,12 @@ func TestHostileSPDY(t *testing.T) {
 	testTrials(t, spdyDialect, trials)
 }
 
-// A spdyClient opens its streams, waits for the process to be ready, does
-// something, speaks to the process, and leaves when the server says so.
+// A spdyClient asks for its session, opens its streams, waits for the process
+// to be ready, does something, speaks to the process, and leaves when the server
+// says so.
 type spdyClient struct {
 	name         string
+	ask          func(*attacker) // as a kubelet does, if nil
 	open         func(*attacker) // as kubectl does, if nil
 	then         func(*attacker) // nothing, if nil
 	process      kubelet.Process // converse, if it has no command
@@ -45,12 +47,16 @@ func (c spdyClient) trial() trial {
 	if c.process.Command == nil {
 		test.process = converse
 	}
+	if c.ask == nil {
+		c.ask = (*attacker).asksForSPDY
+	}
 	if c.open == nil {
 		c.open = usual
 	}
 	if c.play == nil {
 		test.play = func(a *attacker) {
-			a.upgradesToSPDY()
+			a.errorStream, a.stdin = errorID, stdinID
+			c.ask(a)
 			c.open(a)
 			a.sees("ready")
 			if c.then != nil {
@@ -171,7 +177,7 @@ var spdyClients = []spdyClient{
 		a.sees("16777215\n")
 	}},
 	{name: "16 MiB claimed, and then the end", deaf: true, play: func(a *attacker) {
-		a.upgradesToSPDY()
+		a.asksForSPDY()
 		usual(a)
 		a.sees("ready\n")
 		a.sends(hostile.Claiming(1<<24-1, hostile.Data(stdinID, 0, []byte("some\n"))))
@@ -192,7 +198,7 @@ var spdyClients = []spdyClient{
 
 	// Where there is no stream to tell the client why.
 	{name: "a NOOP before the error stream", deaf: true, why: "type 5", untold: true, play: func(a *attacker) {
-		a.upgradesToSPDY()
+		a.asksForSPDY()
 		a.sends(hostile.Control(hostile.Noop))
 		a.leaves(already)
 	}},
@@ -245,10 +251,11 @@ func says(words func(*hostile.Blocks) []byte) func(*attacker) {
 	return func(a *attacker) { a.sends(words(&a.blocks)) }
 }
 
-func (a *attacker) upgradesToSPDY() {
+// asksForSPDY asks for a session as a kubelet does.
+func (a *attacker) asksForSPDY() {
 	a.t.Helper()
-	a.errorStream, a.stdin = errorID, stdinID
-	a.upgrades("POST " + a.path + " HTTP/1.1\r\n" + upgrade)
+	say(a.t, a, with("", "")(a.path))
+	a.granted()
 }
 
 // saidGoAway reports whether the server said that the session is over.

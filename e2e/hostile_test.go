@@ -262,26 +262,26 @@ func (got testimony) wantEnded(t *testing.T, d dialect, r recording, test trial)
 
 // unaccounted fails the test if the client got a byte on a stream, the error
 // stream aside, that the recording does not have in its place. It returns what
-// the recording has beyond.
+// more the recording has of stdout and stderr.
 func (d dialect) unaccounted(r recording, got testimony) (rest []byte) {
 	t := r.exectape.t
 	t.Helper()
-	kept := [][]byte{r.run("cat", "--wire", "server", r.file), r.cat("stdout"), r.cat("stderr")}
+	raw, stdout, stderr := r.run("cat", "--wire", "server", r.file), r.cat("stdout"), r.cat("stderr")
 	for _, u := range d(got.received[got.upgrade:]) {
 		if u.stream == got.errorStream || len(u.payload) == 0 {
 			continue
 		}
-		accounted := false
-		for i, want := range [][]byte{u.frame, u.payload, u.payload} {
-			if kept[i], accounted = bytes.CutPrefix(kept[i], want); accounted {
-				break
-			}
-		}
-		if !accounted {
+		if rest, ok := bytes.CutPrefix(stdout, u.payload); ok {
+			stdout = rest
+		} else if rest, ok := bytes.CutPrefix(stderr, u.payload); ok {
+			stderr = rest
+		} else if _, rest, ok := bytes.Cut(raw, u.frame); ok {
+			raw = rest
+		} else {
 			t.Errorf("stream %d: the client got %.1000q, which is not recorded", u.stream, u.payload)
 		}
 	}
-	return bytes.Join(kept, nil)
+	return append(stdout, stderr...)
 }
 
 // An attacker is a client that writes every byte by hand.
@@ -316,10 +316,11 @@ func (c *keptConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// upgrades asks for an upgrade, and then reads to the connection's end.
-func (a *attacker) upgrades(request string) {
+// granted reads the answer that grants an upgrade, and then to the connection's
+// end.
+func (a *attacker) granted() {
 	a.t.Helper()
-	a.asks(request, http.StatusSwitchingProtocols)
+	a.answers(http.StatusSwitchingProtocols)
 	a.upgrade = len(a.wire.received.Bytes()) - a.in.Buffered()
 	go func() {
 		_, err := io.Copy(io.Discard, a.talker)
