@@ -77,12 +77,12 @@ var sessions = []struct {
 		return u.leaves()
 	}},
 	{"an attach to a terminal", 0, func(t *testing.T, k kubelet.Kubelet) answer {
-		u := attach(t, k, kubelet.Process{Command: []string{"sh"}, Stdin: true, TTY: true})
-		// The first prompt came before the user did.
-		u.types("echo naïve\n")
-		u.sees("\r\nnaïve\r\n")
-		u.sees(prompt)
-		u.types("exit 5\n")
+		// It says nothing by itself: whether the user would see that would
+		// depend on who is first.
+		u := attach(t, k, kubelet.Process{Command: shell(`read word; echo "got $word"; read word; exit 5`), Stdin: true, TTY: true})
+		u.types("naïve\n")
+		u.sees("got naïve\r\n")
+		u.types("the end\n")
 		return u.leaves()
 	}},
 }
