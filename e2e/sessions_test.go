@@ -1,9 +1,10 @@
 package e2e_test
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"regexp"
 	"strings"
 	"sync"
@@ -104,7 +105,7 @@ func once(process kubelet.Process) func(*testing.T, kubelet.Kubelet) answer {
 func attach(t *testing.T, k kubelet.Kubelet, process kubelet.Process) *user {
 	t.Helper()
 	ctx := patiently(t)
-	container, err := shop.RunContainer(ctx, strings.ReplaceAll(t.Name(), "/", "-"), process)
+	container, err := shop.RunContainer(ctx, rand.Text(), process)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +123,7 @@ var bulk = sync.OnceValue(func() []byte {
 	line := "plain, naïve, 漢字, 🎞\r\n"
 	all := make([]byte, size)
 	text := copy(all, strings.Repeat(line, size/2/len(line)))
-	_, _ = rand.NewChaCha8([32]byte{}).Read(all[text:]) // never fails
+	_, _ = mathrand.NewChaCha8([32]byte{}).Read(all[text:]) // never fails
 	return all
 })
 
