@@ -45,6 +45,7 @@ func TestAKillLosesNothingThatAUserHasSeen(t *testing.T) {
 				seen := u.leaves()
 				unfinished := e.live()
 				e.start()
+				e.logs("cast left behind finished")
 
 				r := e.recording(finished(unfinished))
 				if r.EndReason != session.EndInterrupted {

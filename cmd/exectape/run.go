@@ -42,9 +42,6 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
-	if err := dir.Recover(ctx); err != nil {
-		return err
-	}
 	server := newServer(cfg, dir, log)
 	listeners, err := listen(cfg, log)
 	if err != nil {
@@ -55,12 +52,22 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	for _, l := range listeners {
 		serving.Go(func() error { return l.serve(server) })
 	}
+	// No session waits for what an earlier run has left: it can be long.
+	serving.Go(func() error { return finishLeftovers(ctx, dir) })
 	tables, err := redirectHere(ctx, cfg, log)
 	if err == nil {
 		log.Info("ready", zap.Stringers("targets", cfg.Targets))
 		<-ctx.Done()
 	}
 	return errors.Join(err, drain(cfg, server, tables, log), serving.Wait())
+}
+
+// finishLeftovers gives up when ctx ends; the next run goes on with it.
+func finishLeftovers(ctx context.Context, dir *sink.Dir) error {
+	if err := dir.Recover(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
 }
 
 // redirectHere puts the rules in place, unless there are to be none: then it
