@@ -260,20 +260,25 @@ func (a *attacker) asksForSPDY() {
 
 // saidGoAway reports whether the server said that the session is over.
 func saidGoAway(received []byte) bool {
-	return slices.ContainsFunc(hostile.Answers(received), func(answer hostile.Answer) bool { return answer.Kind == hostile.GoAway })
+	for answer := range hostile.Answers(received) {
+		if answer.Kind == hostile.GoAway {
+			return true
+		}
+	}
+	return false
 }
 
 // already is how a client leaves that waits for nothing.
 func already([]byte) bool { return true }
 
-func spdyDialect(wire []byte) (all []utterance) {
-	for _, answer := range hostile.Answers(wire) {
+var spdyDialect = dialect{utterances: func(wire []byte) (all []utterance) {
+	for answer := range hostile.Answers(wire) {
 		if answer.Kind == 0 {
 			all = append(all, utterance{answer.ID, answer.Payload, answer.Bytes})
 		}
 	}
 	return all
-}
+}}
 
 // opens opens a stream as any client does.
 func (a *attacker) opens(id uint32, streamType string) {
@@ -286,9 +291,12 @@ func (a *attacker) opens(id uint32, streamType string) {
 func (a *attacker) awaitsReply(id uint32) {
 	a.t.Helper()
 	a.awaits("the reply to a SYN_STREAM", func(received []byte) bool {
-		return slices.ContainsFunc(hostile.Answers(received), func(answer hostile.Answer) bool {
-			return answer.Kind == hostile.SynReply && answer.ID == id
-		})
+		for answer := range hostile.Answers(received) {
+			if answer.Kind == hostile.SynReply && answer.ID == id {
+				return true
+			}
+		}
+		return false
 	})
 }
 
@@ -296,7 +304,7 @@ func (a *attacker) awaitsReply(id uint32) {
 func (a *attacker) sees(text string) {
 	a.t.Helper()
 	a.awaits(text, func(received []byte) bool {
-		return slices.ContainsFunc(spdyDialect(received), func(u utterance) bool {
+		return slices.ContainsFunc(spdyDialect.utterances(received), func(u utterance) bool {
 			return bytes.Contains(u.payload, []byte(text))
 		})
 	})

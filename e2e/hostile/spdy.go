@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
+	"iter"
 	"slices"
 )
 
@@ -148,21 +149,25 @@ type Answer struct {
 	Bytes   []byte // the whole frame
 }
 
-// Answers returns the whole frames that wire begins with. The server's frames
-// are what they claim to be.
-func Answers(wire []byte) (all []Answer) {
-	for len(wire) >= headerSize {
-		size := headerSize + int(binary.BigEndian.Uint32(wire[4:])&0xffffff)
-		if size > len(wire) {
-			break
+// Answers are the whole frames that wire begins with. The server's are what they
+// claim to be.
+func Answers(wire []byte) iter.Seq[Answer] {
+	return func(yield func(Answer) bool) {
+		for rest := wire; len(rest) >= headerSize; {
+			size := headerSize + int(binary.BigEndian.Uint32(rest[4:])&0xffffff)
+			if size > len(rest) {
+				return
+			}
+			a := Answer{ID: binary.BigEndian.Uint32(rest), Bytes: rest[:size]}
+			if rest[0]&0x80 != 0 {
+				a.Kind, a.ID = Kind(binary.BigEndian.Uint16(rest[2:])), binary.BigEndian.Uint32(rest[headerSize:])
+			} else {
+				a.Payload = rest[headerSize:size]
+			}
+			if !yield(a) {
+				return
+			}
+			rest = rest[size:]
 		}
-		a := Answer{ID: binary.BigEndian.Uint32(wire), Bytes: wire[:size]}
-		if wire[0]&0x80 != 0 {
-			a.Kind, a.ID = Kind(binary.BigEndian.Uint16(wire[2:])), binary.BigEndian.Uint32(wire[headerSize:])
-		} else {
-			a.Payload = wire[headerSize:size]
-		}
-		all, wire = append(all, a), wire[size:]
 	}
-	return all
 }
