@@ -1,12 +1,17 @@
 package e2e_test
 
 import (
+	"io"
+	"net/http"
 	"strings"
 	"testing"
+
+	"k8s.io/client-go/tools/remotecommand"
 
 	"exectape/e2e/hostile"
 	"exectape/e2e/kubelet"
 	"exectape/e2e/tap"
+	"exectape/e2e/transcript"
 	"exectape/session"
 )
 
@@ -59,4 +64,54 @@ func TestHostileBytesEndASessionAndClientGoSaysWhy(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestHostileBytesEndAWebSocketSessionAndClientGoSaysWhy is the same over
+// WebSocket, with the one subprotocol that client-go and containerd both speak.
+func TestHostileBytesEndAWebSocketSessionAndClientGoSaysWhy(t *testing.T) {
+	needsNode(t)
+	e := start(t, "EXECTAPE_IPTABLES=nft", "EXECTAPE_FAIL_POLICY=closed")
+	between, err := tap.Listen(streamingServer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = between.Close() })
+	where, err := app.Exec(patiently(t), cat)
+	if err != nil {
+		t.Fatal(err)
+	}
+	where.Host = between.Addr().String()
+	executor, err := remotecommand.NewWebSocketExecutorForProtocols(direct.Config(), http.MethodGet, where.String(), "v4.channel.k8s.io")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout, stderr transcript.Transcript
+	stdin, keyboard := io.Pipe()
+	ended := make(chan error, 1)
+	ctx := patiently(t)
+	go func() {
+		ended <- executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: stdin, Stdout: &stdout, Stderr: &stderr})
+	}()
+	defer keyboard.Close()
+	line, err := between.Next(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(keyboard, "hello\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := stdout.Await(ctx, func(all []byte) bool { return string(all) == "hello\n" }); err != nil {
+		t.Fatal(err)
+	}
+	line.Say(hostile.Unmasked(hostile.Fin|hostile.Binary, []byte("\x00hello\n")))
+	err = <-ended
+
+	r := e.recorded()
+	if r.EndReason != session.EndByUs || !strings.Contains(r.EndDetail, "not masked") {
+		t.Errorf("the session ended as %q (%s), want %q and a word about masks", r.EndReason, r.EndDetail, session.EndByUs)
+	}
+	if _, told := kubelet.ExitCode(err); told || !strings.Contains(err.Error(), r.EndDetail) {
+		t.Errorf("the user is told %v, want %q", err, r.EndDetail)
+	}
+	wantSame(t, "the recorded stdout", r.cat("stdout"), stdout.Bytes())
 }
