@@ -3,6 +3,8 @@ package session
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"strconv"
 )
 
@@ -12,7 +14,7 @@ import (
 type Outcome struct {
 	plain bool // text, not a status
 	text  []byte
-	told  bool
+	over  bool // the status is complete, or there is none
 }
 
 // plainSubprotocols are those older than v4; "" is the oldest.
@@ -67,27 +69,39 @@ func (o *Outcome) Tell(p []byte, emit func(Event)) {
 
 // Feed takes the next bytes of the error stream. It returns the outcome when
 // it is known, or known better, and otherwise nil; rest is what it has no room
-// for or what follows a complete status.
+// for, what follows a complete status, or what turns out to be none.
 func (o *Outcome) Feed(p []byte) (exit *Exit, rest []byte) {
-	if o.told {
+	if o.over {
 		return nil, p
 	}
 	had := len(o.text)
 	room := min(len(p), maxOutcome-had)
 	o.text = append(o.text, p[:room]...)
-	switch {
+	switch begin := bytes.TrimLeft(o.text, " \t\r\n"); {
 	case room == 0:
 	case o.plain:
 		exit = &Exit{Code: NoCode, Message: string(o.text)}
-	case bytes.IndexByte(p, '}') >= 0 && bytes.HasPrefix(bytes.TrimLeft(o.text, " \t\r\n"), []byte("{")):
+	case len(begin) > 0 && begin[0] != '{':
+		return nil, o.noStatus(p[room:])
+	case bytes.IndexByte(p, '}') >= 0:
 		var s status
 		document := json.NewDecoder(bytes.NewReader(o.text))
-		if document.Decode(&s) == nil {
-			o.told, o.text = true, nil
+		switch err := document.Decode(&s); {
+		case err == nil:
+			o.over, o.text = true, nil
 			return s.exit(), p[int(document.InputOffset())-had:]
+		case !errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, o.noStatus(p[room:])
 		}
 	}
 	return exit, p[room:]
+}
+
+// noStatus gives back all that was kept, and what comes behind it.
+func (o *Outcome) noStatus(behind []byte) []byte {
+	text := o.text
+	o.over, o.text = true, nil
+	return append(text, behind...)
 }
 
 func (s *status) exit() *Exit {
