@@ -16,19 +16,15 @@ const nobody = 65534
 
 func TestSOCKS5NeedsNoPrivileges(t *testing.T) {
 	runtime := startLocal(t)
+	user := os.Geteuid()
+	if user == 0 {
+		user = nobody
+	}
+	directory := directoryOf(t, user)
 	e := newExectape(t, "EXECTAPE_TARGETS="+runtime.Streaming.String(), "EXECTAPE_IPTABLES=off", "EXECTAPE_SOCKS5_LISTEN=127.0.0.1:0")
-	if os.Geteuid() == 0 {
-		e.program.User = &syscall.Credential{Uid: nobody, Gid: nobody}
-		// The directories of a test are root's, and closed to others.
-		directory, err := os.MkdirTemp("", "exectape-nobodys-")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = os.RemoveAll(directory) })
-		if err := os.Chown(directory, nobody, nobody); err != nil {
-			t.Fatal(err)
-		}
-		e.keepIn(filepath.Join(directory, "casts"))
+	e.keepIn(filepath.Join(directory, "casts"))
+	if user != os.Geteuid() {
+		e.program.User = &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}
 	}
 	e.start()
 	k := kubelet.Kubelet{Proxy: &url.URL{Scheme: "socks5", Host: e.logs("listening").Text("addr")}}
@@ -50,6 +46,25 @@ func TestSOCKS5NeedsNoPrivileges(t *testing.T) {
 			t.Errorf("the cast's size is %s, want 132x43", size)
 		}
 	})
+}
+
+// directoryOf makes a directory that a user owns, for the test's time. Those of
+// t.TempDir are inside one that is closed to others.
+func directoryOf(t *testing.T, user int) string {
+	t.Helper()
+	directory, err := os.MkdirTemp("", "exectape-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(directory); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chown(directory, user, user); err != nil {
+		t.Fatal(err)
+	}
+	return directory
 }
 
 // startLocal starts a runtime that needs no privileges, for the test's time.
