@@ -15,6 +15,8 @@ type Outcome struct {
 	plain bool // text, not a status
 	text  []byte
 	over  bool // the status is complete, or there is none
+
+	parses int // how often the text was parsed
 }
 
 // plainSubprotocols are those older than v4; "" is the oldest.
@@ -74,34 +76,51 @@ func (o *Outcome) Feed(p []byte) (exit *Exit, rest []byte) {
 	if o.over {
 		return nil, p
 	}
-	had := len(o.text)
-	room := min(len(p), maxOutcome-had)
-	o.text = append(o.text, p[:room]...)
-	switch begin := bytes.TrimLeft(o.text, " \t\r\n"); {
-	case room == 0:
-	case o.plain:
-		exit = &Exit{Code: NoCode, Message: string(o.text)}
-	case len(begin) > 0 && begin[0] != '{':
-		return nil, o.noStatus(p[room:])
-	case bytes.IndexByte(p, '}') >= 0:
-		var s status
-		document := json.NewDecoder(bytes.NewReader(o.text))
-		switch err := document.Decode(&s); {
-		case err == nil:
-			o.over, o.text = true, nil
-			return s.exit(), p[int(document.InputOffset())-had:]
-		case !errors.Is(err, io.ErrUnexpectedEOF):
-			return nil, o.noStatus(p[room:])
+	room := min(len(p), maxOutcome-len(o.text))
+	for i, c := range p[:room] {
+		o.text = append(o.text, c)
+		if o.plain || c != '}' && o.begins() {
+			continue
 		}
+		exit, more := o.parse()
+		if !more {
+			rest = p[i+1:]
+			if exit == nil {
+				rest = append(o.text, rest...)
+			}
+			o.over, o.text = true, nil
+			return exit, rest
+		}
+	}
+	if o.plain && room > 0 {
+		exit = &Exit{Code: NoCode, Message: string(o.text)}
 	}
 	return exit, p[room:]
 }
 
-// noStatus gives back all that was kept, and what comes behind it.
-func (o *Outcome) noStatus(behind []byte) []byte {
-	text := o.text
-	o.over, o.text = true, nil
-	return append(text, behind...)
+// begins reports whether the text can be the beginning of an object.
+func (o *Outcome) begins() bool {
+	begin := bytes.TrimLeft(o.text, " \t\r\n")
+	return len(begin) == 0 || begin[0] == '{'
+}
+
+// maxParses bounds how often a text is parsed. It is at each closing brace, of
+// which a command line in a message can have many.
+const maxParses = 1024
+
+// parse returns the outcome if the text is a status, and whether it can be one
+// with more behind it.
+func (o *Outcome) parse() (exit *Exit, more bool) {
+	var s status
+	o.parses++
+	err := json.NewDecoder(bytes.NewReader(o.text)).Decode(&s)
+	switch {
+	case !o.begins() || o.parses == maxParses:
+		return nil, false
+	case err == nil:
+		return s.exit(), false
+	}
+	return nil, errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 func (s *status) exit() *Exit {

@@ -53,7 +53,7 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 		serving.Go(func() error { return l.serve(server) })
 	}
 	// No session waits for what an earlier run has left: it can be long.
-	serving.Go(func() error { return finishLeftovers(ctx, dir) })
+	serving.Go(func() error { finishLeftovers(ctx, dir, log); return nil })
 	tables, err := redirectHere(ctx, cfg, log)
 	if err == nil {
 		log.Info("ready", zap.Stringers("targets", cfg.Targets))
@@ -63,11 +63,10 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 }
 
 // finishLeftovers gives up when ctx ends; the next run goes on with it.
-func finishLeftovers(ctx context.Context, dir *sink.Dir) error {
+func finishLeftovers(ctx context.Context, dir *sink.Dir, log *zap.Logger) {
 	if err := dir.Recover(ctx); err != nil && ctx.Err() == nil {
-		return err
+		log.Error("casts left behind not recovered", zap.Error(err))
 	}
-	return nil
 }
 
 // redirectHere puts the rules in place, unless there are to be none: then it
