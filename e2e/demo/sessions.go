@@ -57,7 +57,9 @@ func resize(ctx context.Context, shell *kubelet.Session, cols, rows uint16) erro
 	}
 }
 
-// enter types a line at the prompt, and waits until it has been echoed.
+// enter types a line at the prompt, and waits until the shell has it. What is
+// echoed need not be that line: a shell whose window changes its size while it
+// reads draws the line again.
 func enter(ctx context.Context, shell *kubelet.Session, line string) error {
 	err := shell.Stdout.Await(ctx, func(all []byte) bool {
 		shown := control.ReplaceAllString(string(all), "")
@@ -69,7 +71,7 @@ func enter(ctx context.Context, shell *kubelet.Session, line string) error {
 	if err := shell.Send([]byte(line + "\n")); err != nil {
 		return err
 	}
-	_, err = shell.Until(ctx, line+"\r\n")
+	_, err = shell.Until(ctx, "\r\n")
 	return err
 }
 
