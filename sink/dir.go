@@ -15,13 +15,17 @@ import (
 // A Dir is a directory of casts. Several instances may use one directory.
 type Dir struct {
 	root    *os.Root // so that no name leads out of it
-	version int
+	options Options
 	log     *zap.Logger
 }
 
-// OpenDir opens the directory at path, and makes it if there is none. Casts
-// that it begins are of the given version of asciicast, 2 or 3.
-func OpenDir(path string, version int, log *zap.Logger) (*Dir, error) {
+// Options are how a directory keeps casts.
+type Options struct {
+	Version int // of asciicast, 2 or 3
+}
+
+// OpenDir opens the directory at path, and makes it if there is none.
+func OpenDir(path string, o Options, log *zap.Logger) (*Dir, error) {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("directory of casts: %w", err)
 	}
@@ -29,7 +33,7 @@ func OpenDir(path string, version int, log *zap.Logger) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("directory of casts: %w", err)
 	}
-	d := &Dir{root: root, version: version, log: log}
+	d := &Dir{root: root, options: o, log: log}
 	if err := d.trust(); err != nil {
 		_ = root.Close()
 		return nil, fmt.Errorf("directory of casts %s: %w", path, err)

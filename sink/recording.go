@@ -30,7 +30,7 @@ type Recording struct {
 
 // begin writes what a cast begins with to an empty file.
 func begin(d *Dir, file *os.File, stem string, info session.Info) (*Recording, error) {
-	enc := cast.NewEncoder(d.version, info)
+	enc := cast.NewEncoder(d.options.Version, info)
 	r := &Recording{dir: d, cast: leftover{file, stem + liveSuffix, stem}, enc: enc, lines: enc.Begin(nil)}
 	return r, r.write()
 }

@@ -44,7 +44,7 @@ func beRecorder(dir string) {
 			os.Exit(1)
 		}
 	}
-	d, err := sink.OpenDir(dir, 2, zap.NewNop())
+	d, err := sink.OpenDir(dir, sink.Options{Version: 2}, zap.NewNop())
 	fail(err)
 	r, err := d.Open(newInfo("7f3a9c01"))
 	fail(err)
@@ -255,7 +255,7 @@ func TestOfManyRecoveriesOneFinishesEachCast(t *testing.T) {
 	core, logged := observer.New(zap.DebugLevel)
 	var all sync.WaitGroup
 	for range recoveries {
-		d, err := sink.OpenDir(dir, 2, zap.New(core))
+		d, err := sink.OpenDir(dir, sink.Options{Version: 2}, zap.New(core))
 		must(t, err)
 		all.Go(func() {
 			if err := errors.Join(d.Recover(t.Context()), d.Close()); err != nil {

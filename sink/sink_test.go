@@ -31,7 +31,7 @@ func newInfo(id string) session.Info {
 
 func openDir(t *testing.T, path string) *sink.Dir {
 	t.Helper()
-	d, err := sink.OpenDir(path, 2, zap.NewNop())
+	d, err := sink.OpenDir(path, sink.Options{Version: 2}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +280,7 @@ func TestCastsAreListedInTheOrderOfTheirBeginnings(t *testing.T) {
 func TestOpenDirRefusesADirectoryThatOthersCanWriteTo(t *testing.T) {
 	dir := t.TempDir()
 	must(t, os.Chmod(dir, 0o777))
-	if _, err := sink.OpenDir(dir, 2, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "chmod it to 0700") {
+	if _, err := sink.OpenDir(dir, sink.Options{Version: 2}, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "chmod it to 0700") {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -294,7 +294,7 @@ func TestOpenDirRefusesADirectoryOfAnotherUser(t *testing.T) {
 	}
 	dir := t.TempDir()
 	must(t, os.Chown(dir, 65534, 65534))
-	if _, err := sink.OpenDir(dir, 2, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "it belongs to user 65534") {
+	if _, err := sink.OpenDir(dir, sink.Options{Version: 2}, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "it belongs to user 65534") {
 		t.Errorf("error = %v", err)
 	}
 }
@@ -302,7 +302,7 @@ func TestOpenDirRefusesADirectoryOfAnotherUser(t *testing.T) {
 func TestOpenDirRefusesAFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(path, nil, 0o600))
-	if _, err := sink.OpenDir(path, 2, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "not a directory") {
+	if _, err := sink.OpenDir(path, sink.Options{Version: 2}, zap.NewNop()); err == nil || !strings.Contains(err.Error(), "not a directory") {
 		t.Errorf("error = %v", err)
 	}
 }

@@ -20,7 +20,7 @@ import (
 // live begins a session in dir and returns how to say something in it.
 func live(t *testing.T, dir, id string) (say func(session.Stream, string), end func()) {
 	t.Helper()
-	d, err := sink.OpenDir(dir, 2, zap.NewNop())
+	d, err := sink.OpenDir(dir, sink.Options{Version: 2}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
