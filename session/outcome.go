@@ -1,10 +1,7 @@
 package session
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 	"strconv"
 )
 
@@ -12,11 +9,11 @@ import (
 // ended: from v4.channel.k8s.io on a JSON status, before that plain text, and
 // only on failure.
 type Outcome struct {
-	plain bool // text, not a status
-	text  []byte
-	over  bool // the status is complete, or there is none
-
-	parses int // how often the text was parsed
+	plain  bool // text, not a status
+	text   []byte
+	told   int  // how much of the text was emitted, if it is plain
+	over   bool // the status is complete, or there is none
+	object object
 }
 
 // plainSubprotocols are those older than v4; "" is the oldest.
@@ -58,69 +55,79 @@ type cause struct {
 }
 
 // Tell takes the next bytes of the error stream and emits what they come to:
-// the outcome, and raw what is not part of it.
+// a status as soon as it is complete; raw what follows it, what there is no
+// room for, and what turns out to be no status.
 func (o *Outcome) Tell(p []byte, emit func(Event)) {
-	exit, rest := o.Feed(p)
-	if exit != nil {
-		emit(Event{Kind: Status, Exit: exit})
+	room := min(len(p), maxOutcome-len(o.text))
+	switch {
+	case o.over:
+		room = 0
+	case o.plain:
+		o.text = append(o.text, p[:room]...)
+	default:
+		room = o.status(p[:room], emit)
 	}
-	if len(rest) > 0 {
-		emit(Event{Kind: Raw, From: FromServer, Data: rest})
+	if room < len(p) {
+		emit(Event{Kind: Raw, From: FromServer, Data: p[room:]})
 	}
 }
 
-// Feed takes the next bytes of the error stream. It returns the outcome when
-// it is known, or known better, and otherwise nil; rest is what it has no room
-// for, what follows a complete status, or what turns out to be none.
-func (o *Outcome) Feed(p []byte) (exit *Exit, rest []byte) {
-	if o.over {
-		return nil, p
+// End is called where one of the error stream's frames ends, which is where the
+// client gets it. Plain text has no other end: the outcome is all of it so far.
+func (o *Outcome) End(emit func(Event)) {
+	if o.plain && o.told < len(o.text) {
+		o.told = len(o.text)
+		emit(Event{Kind: Status, Exit: &Exit{Code: NoCode, Message: string(o.text)}})
 	}
-	room := min(len(p), maxOutcome-len(o.text))
-	for i, c := range p[:room] {
+}
+
+// status gathers p up to where it is known whether it is a status, and returns
+// how much that is.
+func (o *Outcome) status(p []byte, emit func(Event)) (n int) {
+	for _, c := range p {
+		n++
 		o.text = append(o.text, c)
-		if o.plain || c != '}' && o.begins() {
+		if !o.object.ends(c) {
 			continue
 		}
-		exit, more := o.parse()
-		if !more {
-			rest = p[i+1:]
-			if exit == nil {
-				rest = append(o.text, rest...)
-			}
-			o.over, o.text = true, nil
-			return exit, rest
+		var s status
+		if json.Unmarshal(o.text, &s) == nil {
+			emit(Event{Kind: Status, Exit: s.exit()})
+		} else {
+			emit(Event{Kind: Raw, From: FromServer, Data: o.text})
 		}
+		o.over, o.text = true, nil
+		break
 	}
-	if o.plain && room > 0 {
-		exit = &Exit{Code: NoCode, Message: string(o.text)}
-	}
-	return exit, p[room:]
+	return n
 }
 
-// begins reports whether the text can be the beginning of an object.
-func (o *Outcome) begins() bool {
-	begin := bytes.TrimLeft(o.text, " \t\r\n")
-	return len(begin) == 0 || begin[0] == '{'
+// object finds the end of a JSON object by its braces. So a text that grows is
+// parsed but once: a command line in a message can have many.
+type object struct {
+	depth   int
+	quoted  bool // inside a string
+	escaped bool // behind a backslash in it
 }
 
-// maxParses bounds how often a text is parsed. It is at each closing brace, of
-// which a command line in a message can have many.
-const maxParses = 1024
-
-// parse returns the outcome if the text is a status, and whether it can be one
-// with more behind it.
-func (o *Outcome) parse() (exit *Exit, more bool) {
-	var s status
-	o.parses++
-	err := json.NewDecoder(bytes.NewReader(o.text)).Decode(&s)
+// ends reports whether c is the object's last byte, or shows that there is none.
+func (o *object) ends(c byte) bool {
 	switch {
-	case !o.begins() || o.parses == maxParses:
-		return nil, false
-	case err == nil:
-		return s.exit(), false
+	case o.depth == 0 && c != '{':
+		return c != ' ' && c != '\t' && c != '\r' && c != '\n'
+	case o.escaped:
+		o.escaped = false
+	case c == '"':
+		o.quoted = !o.quoted
+	case o.quoted:
+		o.escaped = c == '\\'
+	case c == '{':
+		o.depth++
+	case c == '}':
+		o.depth--
+		return o.depth == 0
 	}
-	return nil, errors.Is(err, io.ErrUnexpectedEOF)
+	return false
 }
 
 func (s *status) exit() *Exit {

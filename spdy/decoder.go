@@ -131,6 +131,13 @@ func (d *Decoder) payload(h header, p []byte) {
 	}
 }
 
+// dataEnd implements [frames].
+func (d *Decoder) dataEnd(h header) {
+	if s := d.streams[h.streamID()]; d.from == session.FromServer && s != nil && s.is == session.ErrorStream {
+		d.outcome.End(d.emit)
+	}
+}
+
 // typed is what the client sent on s, which is nil for a stream that it never
 // opened.
 func (d *Decoder) typed(s *stream, p []byte) {

@@ -211,11 +211,8 @@ func account(r reading, stream []byte) (events sessiontest.Seen) {
 		}
 		switch is[f.ID] {
 		case session.ErrorStream:
-			exit, rest := outcome.Feed(f.Data)
-			if exit != nil {
-				events.Add(session.Event{Kind: session.Status, Exit: exit})
-			}
-			addBytes(&events, session.Raw, 0, rest)
+			outcome.Tell(f.Data, events.Add)
+			outcome.End(events.Add)
 		case session.Stdout, session.Stderr:
 			addBytes(&events, session.Output, is[f.ID], f.Data)
 		default:

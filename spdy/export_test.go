@@ -45,6 +45,9 @@ func (v *view) payload(_ header, p []byte) {
 	last.Data = append(last.Data, bytes.Clone(p)...)
 }
 
+// dataEnd implements [frames].
+func (v *view) dataEnd(header) {}
+
 // controlFrame implements [frames].
 func (v *view) controlFrame(h header, streamType string) error {
 	v.frames = append(v.frames, Frame{Offset: v.reader.frames.Offset(), Kind: uint16(h.frameType()), ID: h.word(0), Flags: h.flags(), StreamType: streamType})

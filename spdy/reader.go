@@ -22,9 +22,11 @@ type reader struct {
 
 // frames is told what a reader finds. Slices are valid only during the call.
 type frames interface {
-	// dataFrame begins a data frame; payload follows in any number of parts.
+	// dataFrame begins a data frame, payload follows in any number of parts,
+	// and dataEnd ends it.
 	dataFrame(h header)
 	payload(h header, p []byte)
+	dataEnd(h header)
 
 	// controlFrame has been read to its end. streamType is that of a header
 	// block, "" if it has none.
@@ -118,6 +120,7 @@ func (r *reader) End(head []byte) error {
 	h := header(head)
 	switch {
 	case !h.control():
+		r.to.dataEnd(h)
 		return nil
 	case !h.frameType().hasBlock():
 		return r.to.controlFrame(h, "")

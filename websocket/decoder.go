@@ -189,11 +189,13 @@ func (d *Decoder) spoilt(_ byte, text []byte) {
 
 // end implements [channels].
 func (d *Decoder) end(channel byte, whole bool) {
-	if d.from != session.FromClient || channel != resize {
-		return
+	switch {
+	case d.from == session.FromServer && channel == errorChannel:
+		d.outcome.End(d.emit)
+	case d.from == session.FromClient && channel == resize:
+		if whole {
+			d.release()
+		}
+		d.held = d.held[:0]
 	}
-	if whole {
-		d.release()
-	}
-	d.held = d.held[:0]
 }

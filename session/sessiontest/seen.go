@@ -8,7 +8,7 @@ import (
 )
 
 // Seen is what one direction of a session came to: parts of an output that
-// follow each other are one, and so is an outcome that gets known better.
+// follow each other are one.
 type Seen []session.Event
 
 // Add is a [session.Decoder]'s emit.
@@ -17,9 +17,6 @@ func (s *Seen) Add(e session.Event) {
 	if n := len(*s); n > 0 {
 		switch last := &(*s)[n-1]; {
 		case last.Kind != e.Kind || last.Stream != e.Stream:
-		case e.Kind == session.Status:
-			*last = e
-			return
 		case len(last.Data) > 0 && len(e.Data) > 0:
 			last.Data = append(last.Data, e.Data...)
 			return
