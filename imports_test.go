@@ -22,15 +22,16 @@ var house = map[string]struct {
 	tests []string
 	why   string
 }{
-	"session":             {nil, nil, "it is the domain, which everything else is written against"},
-	"session/sessiontest": {[]string{"session"}, nil, "it serves the tests of every decoder, and knows none of them"},
-	"spdy":                {[]string{"session"}, []string{"session/sessiontest"}, "it knows bytes and what they mean, not where they come from or are kept"},
-	"websocket":           {[]string{"session"}, []string{"session/sessiontest"}, "it knows bytes and what they mean, not where they come from or are kept"},
-	"cast":                {[]string{"session"}, nil, "it is a format: it knows no wire and no file"},
-	"sink":                {[]string{"session", "cast"}, nil, "it keeps what it is told, by whatever protocol that came"},
-	"intercept":           {[]string{"session"}, []string{"spdy"}, "it carries any protocol and tells any recorder; cmd hands it both"},
-	"iptables":            {nil, nil, "it knows rules, not what they are for"},
-	"cmd/exectape":        {[]string{"session", "spdy", "websocket", "cast", "sink", "intercept", "iptables"}, nil, "it is the wiring, and the one place to wire a new package into"},
+	"session":                     {nil, nil, "it is the domain, which everything else is written against"},
+	"session/sessiontest":         {[]string{"session"}, nil, "it serves the tests of every decoder, and knows none of them"},
+	"session/sessiontest/hostile": {nil, nil, "it makes bytes by hand, because whoever would make them for it refuses to make these"},
+	"spdy":                        {[]string{"session"}, []string{"session/sessiontest", "session/sessiontest/hostile"}, "it knows bytes and what they mean, not where they come from or are kept"},
+	"websocket":                   {[]string{"session"}, []string{"session/sessiontest", "session/sessiontest/hostile"}, "it knows bytes and what they mean, not where they come from or are kept"},
+	"cast":                        {[]string{"session"}, nil, "it is a format: it knows no wire and no file"},
+	"sink":                        {[]string{"session", "cast"}, nil, "it keeps what it is told, by whatever protocol that came"},
+	"intercept":                   {[]string{"session"}, []string{"spdy"}, "it carries any protocol and tells any recorder; cmd hands it both"},
+	"iptables":                    {nil, nil, "it knows rules, not what they are for"},
+	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "intercept", "iptables"}, nil, "it is the wiring, and the one place to wire a new package into"},
 }
 
 // outside has what only some may import, and what nobody may.

@@ -1,9 +1,12 @@
 package e2e_test
 
 import (
+	"io"
 	"net/http"
 	"strings"
 	"testing"
+
+	"exectape/e2e/kubelet"
 )
 
 // An asker asks for its session in a way of its own. What an exec's request line
@@ -17,7 +20,7 @@ type asker struct {
 	// answer.
 	hurried bool
 
-	why string // as a trial's, which is untold then
+	why string // as a trial's, which is refused with the policy closed
 }
 
 const nosuch = "GET /exec/nosuch HTTP/1.1\r\nHost: node\r\n\r\n"
@@ -56,7 +59,7 @@ var askers = []asker{
 func TestHostileHTTP(t *testing.T) {
 	var trials []trial
 	for _, asker := range askers {
-		client := spdyClient{name: asker.name, ask: asker.ask, why: asker.why, untold: asker.why != ""}
+		client := spdyClient{name: asker.name, ask: asker.ask, why: asker.why, refused: asker.why != ""}
 		if asker.hurried {
 			client.open = func(a *attacker) {
 				a.awaitsReply(errorID)
@@ -86,4 +89,33 @@ func (asker asker) ask(a *attacker) {
 		a.answers(http.StatusNotFound)
 	}
 	a.granted()
+}
+
+func TestASessionThatMayBeginInABodyIsRefusedBeforeContainerdHearsOfIt(t *testing.T) {
+	needsNode(t)
+	e := start(t, "EXECTAPE_IPTABLES=nft", "EXECTAPE_FAIL_POLICY=closed")
+	process := kubelet.Process{Command: shell("echo out; echo err >&2")}
+	where, err := app.Exec(patiently(t), process)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := talk(t, byNFT.mustDial(t, streamingServer))
+	say(t, client, with("Content-Length: 5\r\n", "hello")(where.Path))
+	answer, err := http.ReadResponse(client.in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sentence, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "exectape refused this session because it can't be recorded: the request to upgrade has a body"
+	if answer.StatusCode != http.StatusBadRequest || !strings.HasPrefix(string(sentence), want) {
+		t.Errorf("the answer is %s, %q; want 400, %q", answer.Status, sentence, want)
+	}
+	e.wantNothingRecorded()
+
+	got := open(t, direct, where, process).leaves() // for which the token was kept
+	wantSame(t, "the user's stdout", got.stdout, []byte("out\n"))
+	e.recorded().wantAnswer(got)
 }

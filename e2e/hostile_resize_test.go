@@ -7,8 +7,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"exectape/e2e/hostile"
 	"exectape/e2e/kubelet"
+	"exectape/session/sessiontest/hostile"
 )
 
 // A resizer sends its terminal's sizes in frames of its own making.

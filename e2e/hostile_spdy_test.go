@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"exectape/e2e/hostile"
 	"exectape/e2e/kubelet"
+	"exectape/session/sessiontest/hostile"
 )
 
 // The ids that a client gives its streams, as kubectl does.
@@ -38,12 +38,13 @@ type spdyClient struct {
 	then         func(*attacker) // nothing, if nil
 	process      kubelet.Process // converse, if it has no command
 	play         func(*attacker) // all of it, if not nil
-	deaf, untold bool            // as a trial's
+	deaf, untold bool            // as a trial's, and so are these
+	refused      bool
 	why          string
 }
 
 func (c spdyClient) trial() trial {
-	test := trial{name: c.name, process: c.process, play: c.play, deaf: c.deaf, untold: c.untold, why: c.why}
+	test := trial{name: c.name, process: c.process, play: c.play, deaf: c.deaf, untold: c.untold, refused: c.refused, why: c.why}
 	if c.process.Command == nil {
 		test.process = converse
 	}

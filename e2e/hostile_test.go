@@ -12,11 +12,11 @@ import (
 	"strings"
 	"testing"
 
-	"exectape/e2e/hostile"
 	"exectape/e2e/kubelet"
 	"exectape/e2e/tap"
 	"exectape/e2e/transcript"
 	"exectape/session"
+	"exectape/session/sessiontest/hostile"
 )
 
 // A trial is a session of a hostile client. It is held once without exectape,
@@ -39,6 +39,9 @@ type trial struct {
 	// heavy says that the trial takes long, and that the policy can't matter: it
 	// is held with one.
 	heavy bool
+
+	// refused says that there is no such session with the policy closed.
+	refused bool
 
 	// check looks at the recording, if there is more to see in it.
 	check func(*testing.T, recording)
@@ -107,7 +110,7 @@ func testTrials(t *testing.T, d dialect, trials []trial) {
 		t.Run("policy "+policy.String(), func(t *testing.T) {
 			e := start(t, "EXECTAPE_IPTABLES=nft", "EXECTAPE_TARGETS="+front.Addr().String(), "EXECTAPE_FAIL_POLICY="+policy.String())
 			for _, test := range trials {
-				if test.heavy && policy == session.FailClosed {
+				if (test.heavy || test.refused) && policy == session.FailClosed {
 					continue
 				}
 				t.Run(test.name, func(t *testing.T) {

@@ -8,11 +8,11 @@ import (
 
 	"k8s.io/client-go/tools/remotecommand"
 
-	"exectape/e2e/hostile"
 	"exectape/e2e/kubelet"
 	"exectape/e2e/tap"
 	"exectape/e2e/transcript"
 	"exectape/session"
+	"exectape/session/sessiontest/hostile"
 )
 
 // TestHostileBytesEndASessionAndClientGoSaysWhy has client-go in the session, and

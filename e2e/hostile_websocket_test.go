@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"exectape/e2e/hostile"
 	"exectape/e2e/kubelet"
+	"exectape/session/sessiontest/hostile"
 )
 
 // subprotocols are those of containerd's that have channels.

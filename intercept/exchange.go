@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
-	"slices"
-	"strings"
 	"time"
+
+	"exectape/session"
 )
 
 // exchanges follows the HTTP exchanges of one connection, heads and bodies, up
@@ -22,6 +21,7 @@ import (
 type exchanges struct {
 	client, target *wire
 	timeout        time.Duration // for each head, of either side
+	policy         session.Policy
 
 	asked   chan *http.Request  // the request that the target is to answer
 	answers chan *http.Response // its answers, each after it was forwarded; a 101 before
@@ -33,16 +33,11 @@ type exchanges struct {
 type upgrade struct {
 	request  *http.Request
 	response *http.Response
-
-	// unsure says that the request had a small body. net/http drops it before
-	// it answers; as of Go 1.19.0 to 1.19.8 and 1.20.0 to 1.20.3 it answers a
-	// 101 at once, and the body is the session's beginning.
-	unsure bool
 }
 
-func follow(client, target *wire, timeout time.Duration) (*upgrade, error) {
+func follow(client, target *wire, timeout time.Duration, policy session.Policy) (*upgrade, error) {
 	x := &exchanges{
-		client: client, target: target, timeout: timeout,
+		client: client, target: target, timeout: timeout, policy: policy,
 		asked:   make(chan *http.Request, 1),
 		answers: make(chan *http.Response),
 		done:    make(chan struct{}),
@@ -90,12 +85,15 @@ func (x *exchanges) fromClient() (*upgrade, error) {
 		if err != nil {
 			return nil, err
 		}
+		if x.policy == session.FailClosed && asksUpgrade(req) && unsure(req) && !isPortForward(req) {
+			return nil, &unrecordable{errUnsure}
+		}
 		resp, err := x.exchange(req)
 		if err != nil {
 			return nil, err
 		}
 		if resp.StatusCode == http.StatusSwitchingProtocols {
-			return &upgrade{req, resp, req.ContentLength != 0 && !sessionBeforeBody(req)}, nil
+			return &upgrade{req, resp}, nil
 		}
 		afterPost = req.Method == http.MethodPost
 	}
@@ -117,31 +115,6 @@ func (x *exchanges) nextRequest(afterPost bool) (*http.Request, error) {
 	}
 	_ = x.client.SetReadDeadline(time.Time{})
 	return req, nil
-}
-
-// badRequest is what a client sent instead of a request.
-type badRequest struct{ error }
-
-func (b *badRequest) Error() string { return "read a request: " + b.error.Error() }
-func (b *badRequest) Unwrap() error { return b.error }
-
-// answerTo tells a client why its request was not forwarded, if that is why
-// its connection ends: a server's own answer to it would be much the same.
-func answerTo(client io.Writer, err error) {
-	var bad *badRequest
-	switch {
-	case !errors.As(err, &bad), errors.Is(err, os.ErrDeadlineExceeded):
-	case errors.Is(err, errHeadTooLarge):
-		answer(client, http.StatusRequestHeaderFieldsTooLarge, "exectape: "+bad.Error())
-	default:
-		answer(client, http.StatusBadRequest, "exectape: "+bad.Error())
-	}
-}
-
-// answer is the last answer on a connection, and our own.
-func answer(client io.Writer, status int, sentence string) {
-	_, _ = fmt.Fprintf(client, "HTTP/1.1 %d %s\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s\n",
-		status, http.StatusText(status), len(sentence)+1, sentence)
 }
 
 func (x *exchanges) targetEnded() bool {
@@ -192,44 +165,6 @@ func (x *exchanges) answer() (*http.Response, error) {
 	}
 }
 
-// maxDropped is how much of a request's body net/http reads and drops before
-// it answers (server.go, maxPostHandlerReadBytes).
-const maxDropped = 256 << 10
-
-// sessionBeforeBody reports whether a server that answers req with a 101 takes
-// what req calls its body for the beginning of the session. Such a body waits
-// for the answer. net/http drops a body before it answers only if it is small
-// and the connection is to be kept (server.go, chunkWriter.writeHeader); a
-// WebSocket server takes the connection over before that and drops nothing.
-func sessionBeforeBody(req *http.Request) bool {
-	connection := req.Header.Get("Connection")
-	switch {
-	case !asksUpgrade(req) || req.ContentLength == 0:
-		return false
-	case req.ContentLength >= maxDropped, strings.EqualFold(req.Header.Get("Upgrade"), "websocket"):
-		return true
-	case !req.ProtoAtLeast(1, 1):
-		return !hasToken(connection, "keep-alive")
-	default:
-		return req.Close || hasToken(connection, "close") || req.Header.Get("Expect") != ""
-	}
-}
-
-// hasToken is net/http's (header.go), which is not quite the list that HTTP
-// has there: blanks separate as commas do.
-func hasToken(value, token string) bool {
-	separates := func(r rune) bool { return r == ' ' || r == ',' || r == '\t' }
-	return slices.ContainsFunc(strings.FieldsFunc(value, separates), func(s string) bool {
-		return len(s) == len(token) && strings.EqualFold(s, token) // no rune of another length
-	})
-}
-
-func asksUpgrade(req *http.Request) bool {
-	return req.Header.Get("Upgrade") != ""
-}
-
-var errBodyTooLarge = fmt.Errorf("a request to upgrade with a chunked body of more than %d bytes: where its session begins can't be told", maxDropped)
-
 func (x *exchanges) requestBody(req *http.Request) error {
 	var body io.Reader = req.Body
 	if asksUpgrade(req) && req.ContentLength < 0 {
@@ -239,20 +174,6 @@ func (x *exchanges) requestBody(req *http.Request) error {
 		return fmt.Errorf("forward a request's body: %w", err)
 	}
 	return nil
-}
-
-// limited fails where io.LimitedReader would end.
-type limited struct {
-	io.Reader
-	left int
-}
-
-func (l *limited) Read(p []byte) (int, error) {
-	n, err := l.Reader.Read(p)
-	if l.left -= n; l.left < 0 {
-		return n, errBodyTooLarge
-	}
-	return n, err
 }
 
 // fromTarget forwards answers until one is a 101.
@@ -316,28 +237,4 @@ func (x *exchanges) forwardAnswer(req *http.Request) (*http.Response, error) {
 		return nil, fmt.Errorf("forward a response's body: %w", err)
 	}
 	return resp, nil
-}
-
-// isPortForward reports whether a request is for a port-forward and can be for
-// nothing else: its target is, to the letter, what the runtime's CRI hands out
-// (k8s.io/cri-streaming, request_cache.go: a token is 8 characters of URL-safe
-// base64). A token is good for one kind of request only.
-func isPortForward(req *http.Request) bool {
-	token, ok := strings.CutPrefix(req.RequestURI, "/portforward/")
-	if !ok || len(token) != 8 {
-		return false
-	}
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	return strings.Trim(token, alphabet) == ""
-}
-
-// verb returns "exec" or "attach" if that is what the request's path begins
-// with, however it is written.
-func verb(req *http.Request) string {
-	path := strings.TrimLeft(req.URL.Path, "/")
-	switch first, _, _ := strings.Cut(path, "/"); first {
-	case "exec", "attach":
-		return first
-	}
-	return ""
 }

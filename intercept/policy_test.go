@@ -67,6 +67,43 @@ func TestAClosedPolicyEndsASessionThatCantBeDecoded(t *testing.T) {
 	}
 }
 
+func TestAClosedPolicyRefusesASessionBehindASmallBodyBeforeTheTargetKnows(t *testing.T) {
+	const want = "exectape refused this session because it can't be recorded: the request to upgrade has a body, which may or may not be the session's beginning\n"
+	for _, test := range vagueApproaches() {
+		t.Run(test.name, func(t *testing.T) {
+			read := make(chan string, 1)
+			p := newProxy(t, newPeer(t, func(conn *net.TCPConn) {
+				b, _ := io.ReadAll(conn)
+				read <- string(b)
+				_ = conn.Close()
+			}), func(s *intercept.Server) { s.Policy = session.FailClosed })
+			conn := p.dial(test.requests)
+			r := bufio.NewReader(conn)
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			if string(body) != want || err != nil || resp.StatusCode != http.StatusBadRequest {
+				t.Errorf("answer: %s, %q, %v; want 400, %q", resp.Status, body, err, want)
+			}
+			_ = conn.Close()
+			if got := <-read; got != "" {
+				t.Errorf("the target read %q", got)
+			}
+			p.sessions(0)
+		})
+	}
+	t.Run("but no port-forward", func(t *testing.T) {
+		p := newProxy(t, newRuntime(t, func(conn net.Conn, client *bufio.Reader) { _, _ = io.Copy(conn, client) }),
+			func(s *intercept.Server) { s.Policy = session.FailClosed })
+		conn := p.dial(upgradeRequest("POST /portforward/abcdefgh HTTP/1.1", "Content-Length: 5") + "hello")
+		if got := head(t, bufio.NewReader(conn)); got != http.StatusSwitchingProtocols {
+			t.Errorf("status %d", got)
+		}
+	})
+}
+
 func TestTLSIsSplicedOrRefusedAndSaidOnce(t *testing.T) {
 	const hello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
 	for policy, want := range map[session.Policy]string{session.FailOpen: hello, session.FailClosed: ""} {

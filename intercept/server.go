@@ -151,16 +151,18 @@ func (s *Server) intercept(l *link, first []byte) {
 		s.tls(l, client)
 		return
 	}
-	up, err := follow(client, target, s.HeadTimeout)
+	up, err := follow(client, target, s.HeadTimeout, s.Policy)
 	switch {
 	case up != nil:
 		s.upgraded(l, client, target, up)
 	case errors.Is(err, io.EOF):
 		linger(l.client, s.HeadTimeout)
 	default:
-		answerTo(l.client, err)
 		s.Log.Info("connection ended before an upgrade", zap.Error(err),
 			zap.Stringer("client", l.client.RemoteAddr()), zap.Stringer("target", l.to))
+		if answerTo(l.client, err) {
+			linger(l.client, s.HeadTimeout)
+		}
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -56,7 +55,7 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) {
 	recorder, err := s.Open(info)
 	if err != nil && s.Policy == session.FailClosed {
 		log.Error("session refused", zap.Error(err))
-		answer(client, http.StatusServiceUnavailable, fmt.Sprintf("exectape refused this session because it can't be recorded: %v", err))
+		answer(client, http.StatusServiceUnavailable, (&unrecordable{err}).Error())
 		linger(l.client, s.HeadTimeout)
 		return
 	}
@@ -108,15 +107,35 @@ func (s *Server) describe(to netip.AddrPort, up *upgrade) (session.Info, session
 		return info, session.Opaque{}
 	}
 	info.Protocol, info.Subprotocol = p.Name, h.Get(p.SubprotocolHeader)
-	if up.unsure {
+	if unsure(up.request) {
 		return info, session.Opaque{Why: errUnsure}
 	}
 	return info, p.NewDecoder(info.Subprotocol)
 }
 
-// errUnsure is about a client that would otherwise say with which bytes its
-// session begins, to us and to its server, in two ways. None has a reason to.
-var errUnsure = errors.New("the request to upgrade has a body, which may or may not be the session's beginning")
+// isPortForward reports whether a request is for a port-forward and can be for
+// nothing else: its target is, to the letter, what the runtime's CRI hands out
+// (k8s.io/cri-streaming, request_cache.go: a token is 8 characters of URL-safe
+// base64). A token is good for one kind of request only.
+func isPortForward(req *http.Request) bool {
+	token, ok := strings.CutPrefix(req.RequestURI, "/portforward/")
+	if !ok || len(token) != 8 {
+		return false
+	}
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	return strings.Trim(token, alphabet) == ""
+}
+
+// verb returns "exec" or "attach" if that is what the request's path begins
+// with, however it is written.
+func verb(req *http.Request) string {
+	path := strings.TrimLeft(req.URL.Path, "/")
+	switch first, _, _ := strings.Cut(path, "/"); first {
+	case "exec", "attach":
+		return first
+	}
+	return ""
+}
 
 // newID returns 8 hexadecimal digits.
 func newID() string {
