@@ -5,6 +5,8 @@
 // ([Render]) before they are anything in a kernel. They live in a chain of our
 // own, [Chain]: packets that bear exectape's mark return, a new connection to
 // a target is redirected to exectape's port. A jump from OUTPUT leads into it.
+// The redirections can be leased: then they cease by themselves, unless the
+// lease is renewed ([Config.Renew]).
 // [Tables] compares what iptables-save prints with what should be there and
 // hands the difference, jump last, to one iptables-restore for each family,
 // which the kernel takes as a whole or not at all.

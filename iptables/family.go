@@ -19,6 +19,16 @@ func (f Family) String() string { return [...]string{IPv4: "IPv4", IPv6: "IPv6"}
 // command is the name with which the family's commands begin.
 func (f Family) command() string { return [...]string{IPv4: "iptables", IPv6: "ip6tables"}[f] }
 
-func (f Family) includes(target netip.AddrPort) bool {
-	return target.Addr().Is4() == (f == IPv4)
+func (f Family) includes(target netip.AddrPort) bool { return familyOf(target.Addr()) == f }
+
+func familyOf(addr netip.Addr) Family {
+	if addr.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// mask is what leaves all of an address, as iptables-save prints it.
+func (f Family) mask() string {
+	return [...]string{IPv4: "255.255.255.255", IPv6: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"}[f]
 }

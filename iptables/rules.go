@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Chain is the name of the chain in table nat that is ours.
@@ -18,6 +19,7 @@ type Config struct {
 	Targets []netip.AddrPort // where the connections go that exectape is to have; no zones, no IPv4 in IPv6
 	Port    uint16           // where exectape has them, on 127.0.0.1 and on [::1]
 	Mark    Mark             // by which exectape's own connections are let pass
+	Lease   time.Duration    // for how long Renew makes the rules hold; 0: they hold by themselves
 }
 
 // A Rule is one line of a chain.
@@ -64,7 +66,7 @@ func (c Config) pass() Rule {
 func (c Config) redirect(target netip.AddrPort) Rule {
 	addr := target.Addr()
 	return Rule{
-		Match: fmt.Sprintf("-d %s/%d -p tcp -m tcp --dport %d", addr, addr.BitLen(), target.Port()),
+		Match: fmt.Sprintf("-d %s/%d -p tcp -m tcp --dport %d", addr, addr.BitLen(), target.Port()) + c.leased(addr),
 		Why:   fmt.Sprintf("record sessions with %s", target),
 		Jump:  fmt.Sprintf("REDIRECT --to-ports %d", c.Port),
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -28,6 +29,9 @@ var renderings = map[string]Config{
 	},
 	"mark-without-mask": {
 		Targets: targets("127.0.0.1:34567 [::1]:34567"), Port: 1015, Mark: Mark{0xcafe, 0xffffffff},
+	},
+	"leased": {
+		Targets: targets("127.0.0.1:34567 10.1.2.3:10010 [::1]:34567"), Port: 1015, Mark: Mark{0x2000, 0x2000}, Lease: 3 * time.Second,
 	},
 	"no-target": {Port: 1015, Mark: Mark{0x2000, 0x2000}},
 }

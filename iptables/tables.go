@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Tables are the tables nat of this network namespace, as far as there can be
@@ -49,18 +50,19 @@ func (t *Tables) Backend() Backend { return t.backend }
 
 // Apply makes the rules what cfg says. It writes nothing where they are so
 // already. After an error the rules of one family may be there: RemoveJump
-// takes them out of effect.
+// takes them out of effect. With a lease they take effect by [Config.Renew].
 func (t *Tables) Apply(ctx context.Context, cfg Config) error {
 	if err := t.able(cfg); err != nil {
 		return err
 	}
-	return t.change(ctx, func(c commands, nat table) ([]string, error) {
+	err := t.change(ctx, func(c commands, nat table) ([]string, error) {
 		rules := t.rules(c, cfg)
 		if len(rules) == 0 {
 			return nat.clear()
 		}
 		return nat.put(rules), nil
 	})
+	return cfg.noLeases(err)
 }
 
 // RemoveJump takes our jumps out of OUTPUT: no new connection is led to
@@ -144,6 +146,8 @@ func (t *Tables) able(cfg Config) error {
 		return errors.New("iptables: no port to redirect to")
 	case cfg.Mark.Value == 0:
 		return errors.New("iptables: no mark to let exectape's own connections through by")
+	case cfg.Lease < 0 || cfg.Lease%time.Second != 0:
+		return fmt.Errorf("iptables: a lease of %s: the kernel counts whole seconds", cfg.Lease)
 	case t.noIPv6 != nil && len(cfg.Rules(IPv6)) > 0:
 		return fmt.Errorf("iptables: connections to targets of IPv6 can't be redirected: %w", t.noIPv6)
 	}
