@@ -35,6 +35,9 @@ func FuzzDecoder(f *testing.F) {
 			if ev, err = d.Next(); err == nil {
 				_, _, err = exact.Output(ev)
 			}
+			if err == nil {
+				_, err = exact.Input(ev)
+			}
 		}
 		if d != nil && d.Offset() > int64(len(file)) {
 			t.Errorf("offset %d of %d", d.Offset(), len(file))

@@ -19,8 +19,11 @@ type Encoder struct {
 
 	last    int64          // microseconds: the time of the line before
 	stream  session.Stream // whose output was written last
-	carries [2][]byte      // of stdout and stderr: what the last c said
+	carries [3][]byte      // of stdout, stderr and stdin: what the last c, or C, said
 	joined  []byte         // a carry and what came behind it
+
+	typed   int64 // by CountInput
+	counted bool  // CountInput was called
 }
 
 // NewEncoder returns the encoder of the session that info describes.
@@ -49,6 +52,8 @@ func (e *Encoder) Append(dst []byte, ev session.Event) (lines []byte, headerChan
 		return e.opened(dst, ev)
 	case session.Output:
 		return e.output(dst, ev), false
+	case session.Input:
+		return e.input(dst, ev), false
 	case session.Resize:
 		return e.resize(dst, ev)
 	case session.Status:
@@ -61,11 +66,21 @@ func (e *Encoder) Append(dst []byte, ev session.Event) (lines []byte, headerChan
 	return dst, false
 }
 
+// CountInput counts input of which nothing else is to be in the cast. End puts
+// the sum into the header.
+func (e *Encoder) CountInput(bytes int) {
+	e.counted = true
+	e.typed += int64(bytes)
+}
+
 // End appends the last line. What the runtime said stays the detail if there is
 // no better one.
 func (e *Encoder) End(dst []byte, end session.End) []byte {
 	e.header.Facts.EndReason = end.Reason
 	e.header.Facts.EndDetail = cmp.Or(end.Detail, e.header.Facts.EndDetail)
+	if e.counted {
+		e.header.Facts.StdinBytes = &e.typed
+	}
 	return e.headerLine(dst, end.At)
 }
 

@@ -39,7 +39,7 @@ func TestGoldenCasts(t *testing.T) {
 	}
 }
 
-// exact checks that a cast says of both streams just what the story does.
+// exact checks that a cast says of every stream just what the story does.
 func exact(t *testing.T, file string, s story) {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -49,7 +49,7 @@ func exact(t *testing.T, file string, s story) {
 	_, events := decoded(t, b)
 	want := map[session.Stream]string{}
 	for _, ev := range s {
-		if ev.Kind == session.Output {
+		if ev.Kind == session.Output || ev.Kind == session.Input {
 			want[ev.Stream] += string(ev.Data)
 		}
 	}

@@ -32,6 +32,7 @@ type Facts struct {
 	Target      netip.AddrPort    `json:"target,omitzero"`
 	TTY         *bool             `json:"tty,omitempty"`
 	ExitCode    *int              `json:"exit_code,omitempty"`
+	StdinBytes  *int64            `json:"stdin_bytes,omitempty"` // of input that was counted and not kept
 	EndReason   session.EndReason `json:"end_reason,omitempty"`
 	EndDetail   string            `json:"end_detail,omitempty"`
 }

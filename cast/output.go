@@ -14,8 +14,15 @@ const maxPart = 64 << 10
 // its own. Random bytes are full of short ones.
 const minText = 32
 
-// output appends the lines of what one stream said: text as it is, other bytes
-// in base64, and the beginning of a rune as a carry.
+// codes are those of one direction's events.
+type codes struct{ text, binary, carry byte }
+
+var (
+	outputCodes = codes{'o', 'b', 'c'}
+	inputCodes  = codes{'i', 'B', 'C'}
+)
+
+// output appends the lines of what one stream said.
 func (e *Encoder) output(dst []byte, ev session.Event) []byte {
 	if len(ev.Data) == 0 {
 		return dst
@@ -28,6 +35,18 @@ func (e *Encoder) output(dst []byte, ev session.Event) []byte {
 	if ev.Stream == session.Stderr {
 		carry = &e.carries[1]
 	}
+	return e.data(dst, ev, carry, outputCodes)
+}
+
+// input appends the lines of what was typed. They have codes of their own, so
+// that no reader of output can take one for it, wherever it begins to read.
+func (e *Encoder) input(dst []byte, ev session.Event) []byte {
+	return e.data(dst, ev, &e.carries[2], inputCodes)
+}
+
+// data appends the lines of bytes: text as it is, other bytes in base64, and the
+// beginning of a rune as a carry.
+func (e *Encoder) data(dst []byte, ev session.Event, carry *[]byte, as codes) []byte {
 	p := ev.Data
 	if len(*carry) > 0 {
 		e.joined = append(append(e.joined[:0], *carry...), p...)
@@ -37,14 +56,14 @@ func (e *Encoder) output(dst []byte, ev session.Event) []byte {
 	for rest := p[:whole]; len(rest) > 0; {
 		n, isText := run(rest)
 		if isText {
-			dst = append(appendString(e.begin(dst, ev.At, 'o'), rest[:n]), "]\n"...)
+			dst = append(appendString(e.begin(dst, ev.At, as.text), rest[:n]), "]\n"...)
 		} else {
-			dst = e.binary(dst, ev, 'b', rest[:n])
+			dst = e.binary(dst, ev, as.binary, rest[:n])
 		}
 		rest = rest[n:]
 	}
 	if whole < len(p) {
-		dst = e.binary(dst, ev, 'c', p[whole:])
+		dst = e.binary(dst, ev, as.carry, p[whole:])
 	}
 	*carry = append((*carry)[:0], p[whole:]...)
 	return dst

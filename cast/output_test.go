@@ -21,6 +21,7 @@ func TestEncodingDoesNotAllocate(t *testing.T) {
 		n := testing.AllocsPerRun(100, func() {
 			for _, stream := range []session.Stream{session.Stdout, session.Stderr} {
 				buf, _ = e.Append(buf[:0], session.Event{Kind: session.Output, Stream: stream, Data: chunk})
+				buf, _ = e.Append(buf, session.Event{Kind: session.Input, Stream: session.Stdin, Data: chunk})
 				buf, _ = e.Append(buf, session.Event{Kind: session.Raw, Data: chunk})
 			}
 			buf, _ = e.Append(buf, session.Event{Kind: session.Resize, Size: session.DefaultSize})
@@ -60,22 +61,19 @@ func TestRandomBytesTakeLittleMoreThanBase64Does(t *testing.T) {
 }
 
 func FuzzExact(f *testing.F) {
-	f.Add([]byte("caf\xc3\xa9 \xff\x00 and a longer piece of text than the least"), []byte{4, 200, 1, 130})
-	f.Add([]byte("\xf0\x9f\x98\x80\xf0\x9f\x98\x80"), []byte{1, 129, 2})
+	f.Add([]byte("caf\xc3\xa9 \xff\x00 and a longer piece of text than the least"), []byte{4, 200, 1, 68, 130})
+	f.Add([]byte("\xf0\x9f\x98\x80\xf0\x9f\x98\x80"), []byte{1, 129, 65, 2})
 	f.Fuzz(func(t *testing.T, data, cuts []byte) {
 		for _, version := range []int{2, 3} {
 			e := cast.NewEncoder(version, info)
 			file := e.Begin(nil)
 			want := map[session.Stream]string{}
 			for i := 0; len(data) > 0 && i < len(cuts); i++ {
-				stream := session.Stdout
-				if cuts[i] >= 128 {
-					stream = session.Stderr
-				}
-				n := min(int(cuts[i]%128), len(data))
-				file, _ = e.Append(file, session.Event{Kind: session.Output, Stream: stream, Data: data[:n]})
+				n := min(int(cuts[i]%64), len(data))
+				ev := said(cuts[i]/64, data[:n])
+				file, _ = e.Append(file, ev)
 				if n > 0 {
-					want[stream] += string(data[:n])
+					want[ev.Stream] += string(ev.Data)
 				}
 				data = data[n:]
 				_, events := decoded(t, file)
@@ -85,6 +83,17 @@ func FuzzExact(f *testing.F) {
 			}
 		}
 	})
+}
+
+// said is an event of the stream that a fuzzer picks.
+func said(pick byte, data []byte) session.Event {
+	switch pick {
+	case 1:
+		return typed(string(data))
+	case 2, 3:
+		return out(session.Stderr, string(data))
+	}
+	return out(session.Stdout, string(data))
 }
 
 func FuzzText(f *testing.F) {

@@ -24,6 +24,10 @@ func out(stream session.Stream, data string) session.Event {
 	return session.Event{Kind: session.Output, Stream: stream, Data: []byte(data)}
 }
 
+func typed(data string) session.Event {
+	return session.Event{Kind: session.Input, Stream: session.Stdin, Data: []byte(data)}
+}
+
 func opened(stream session.Stream) session.Event {
 	return session.Event{Kind: session.Opened, Stream: stream}
 }
@@ -69,7 +73,7 @@ func decoded(t *testing.T, file []byte) (cast.Header, []cast.Event) {
 	}
 }
 
-// streams returns what a cast says was written, by stream.
+// streams returns what a cast says was written and typed, by stream.
 func streams(t *testing.T, events []cast.Event) map[session.Stream]string {
 	t.Helper()
 	var exact cast.Exact
@@ -81,6 +85,12 @@ func streams(t *testing.T, events []cast.Event) map[session.Stream]string {
 		}
 		if len(data) > 0 {
 			all[stream] += string(data)
+		}
+		if data, err = exact.Input(ev); err != nil {
+			t.Fatal(err)
+		}
+		if len(data) > 0 {
+			all[session.Stdin] += string(data)
 		}
 	}
 	return all
@@ -103,6 +113,11 @@ var stories = map[string]story{
 	"binary": {
 		out(session.Stdout, "\x00\xff\xfe"), out(session.Stdout, "a long enough text before it and\xff behind"),
 		out(session.Stdout, "\xff short \xff and now a long enough text again, which is text"),
+	},
+	"typed": {
+		opened(session.Stdin), opened(session.Stdout), opened(session.Stderr),
+		out(session.Stdout, "$ caf\xc3"), typed("caf\xc3"), out(session.Stderr, "\xe2\x82"), typed("\xa9 \xff"),
+		out(session.Stdout, "\xa9"), typed("\x1b[24;80R"), typed("\xf0\x9f"), out(session.Stderr, "\xac"), typed("\x98\x80\x04"),
 	},
 	"raw and gaps": {
 		{Kind: session.Raw, From: session.FromClient, Data: []byte{0x80, 3, 0, 5}},

@@ -20,7 +20,7 @@ const (
 type Event struct {
 	Kind   Kind
 	At     time.Duration // since Info.Start, monotonic
-	Stream Stream        // Opened, Output
+	Stream Stream        // Opened, Output, Input
 	From   Direction     // Raw
 	Size   Size          // Resize
 	Exit   *Exit         // Status

@@ -24,9 +24,10 @@ type Summary struct {
 	SHA256      string         `json:"sha256,omitempty"` // of the finished cast, as sha256sum prints it
 }
 
-// Streams has the byte count of each output stream. A nil Count is a stream
-// that the session did not have, as far as could be seen.
+// Streams has the byte count of each stream. A nil Count is a stream that the
+// session did not have, as far as could be seen, or of which nothing is kept.
 type Streams struct {
+	Stdin  *Count `json:"stdin,omitempty"`
 	Stdout *Count `json:"stdout,omitempty"`
 	Stderr *Count `json:"stderr,omitempty"`
 }

@@ -21,7 +21,8 @@ type Dir struct {
 
 // Options are how a directory keeps casts.
 type Options struct {
-	Version int // of asciicast, 2 or 3
+	Version int       // of asciicast, 2 or 3
+	Stdin   StdinMode // what is kept of what clients send
 }
 
 // OpenDir opens the directory at path, and makes it if there is none.

@@ -38,17 +38,16 @@ func begin(d *Dir, file *os.File, stem string, info session.Info) (*Recording, e
 // Name returns the name of the finished cast.
 func (r *Recording) Name() string { return r.cast.stem + castSuffix }
 
-// Record implements [session.Recorder]. What was typed is not recorded.
+// Record implements [session.Recorder].
 func (r *Recording) Record(e session.Event) error {
-	if e.Kind == session.Input {
+	if r.dir.options.Stdin != StdinFull && aboutStdin(e) {
+		r.countStdin(e)
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.err != nil {
-		if e.Kind == session.Output || e.Kind == session.Raw {
-			r.lost += int64(len(e.Data))
-		}
+		r.lost += int64(len(e.Data))
 		return r.err
 	}
 	r.encode(e)

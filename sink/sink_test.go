@@ -78,27 +78,56 @@ func only(t *testing.T, dir string) sink.Entry {
 	return all[0]
 }
 
-// streams returns what the cast at path says that was written, by stream.
-func streams(t *testing.T, path string) map[session.Stream]string {
+// each calls what for each event of the cast at path.
+func each(t *testing.T, path string, what func(cast.Event)) {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	must(t, err)
 	d, err := cast.NewDecoder(bytes.NewReader(b))
 	must(t, err)
-	var exact cast.Exact
-	all := map[session.Stream]string{}
 	for {
 		ev, err := d.Next()
 		if errors.Is(err, io.EOF) {
-			return all
+			return
 		}
 		must(t, err)
+		what(ev)
+	}
+}
+
+// streams returns what the cast at path says that was written and typed, by
+// stream.
+func streams(t *testing.T, path string) map[session.Stream]string {
+	t.Helper()
+	var exact cast.Exact
+	all := map[session.Stream]string{}
+	each(t, path, func(ev cast.Event) {
 		stream, data, err := exact.Output(ev)
 		must(t, err)
 		if len(data) > 0 {
 			all[stream] += string(data)
 		}
-	}
+		data, err = exact.Input(ev)
+		must(t, err)
+		if len(data) > 0 {
+			all[session.Stdin] += string(data)
+		}
+	})
+	return all
+}
+
+// wire returns what the cast at path says that could not be decoded.
+func wire(t *testing.T, path string) map[session.Direction]string {
+	t.Helper()
+	all := map[session.Direction]string{}
+	each(t, path, func(ev cast.Event) {
+		from, data, err := cast.Wire(ev)
+		must(t, err)
+		if len(data) > 0 {
+			all[from] += string(data)
+		}
+	})
+	return all
 }
 
 // sha returns what sha256sum prints of the file at path.

@@ -14,12 +14,16 @@ import (
 
 // describe returns what a cast's header says of its session.
 func describe(h cast.Header) session.Summary {
-	return session.Summary{
+	s := session.Summary{
 		ID: h.Facts.ID, Start: h.Start.UTC(), Verb: h.Facts.Verb, Protocol: h.Facts.Protocol,
 		Subprotocol: h.Facts.Subprotocol, Target: h.Facts.Target,
 		TTY: h.Facts.TTY, ExitCode: h.Facts.ExitCode, EndReason: h.Facts.EndReason, EndDetail: h.Facts.EndDetail,
 		Gaps: []session.Loss{},
 	}
+	if n := h.Facts.StdinBytes; n != nil {
+		s.Streams.Stdin = &session.Count{Bytes: *n}
+	}
+	return s
 }
 
 // A tally is what a header does not say: how much there is of what.
@@ -34,7 +38,7 @@ func (t *tally) see(e session.Event) {
 	switch e.Kind {
 	case session.Opened:
 		t.count(e.Stream)
-	case session.Output:
+	case session.Output, session.Input:
 		t.bytes += int64(len(e.Data))
 		t.count(e.Stream).Bytes += int64(len(e.Data))
 	case session.Raw:
@@ -44,10 +48,12 @@ func (t *tally) see(e session.Event) {
 	}
 }
 
-// count returns where the bytes of an output stream are counted.
+// count returns where the bytes of a stream are counted.
 func (t *tally) count(stream session.Stream) *session.Count {
 	var c **session.Count
 	switch stream {
+	case session.Stdin:
+		c = &t.streams.Stdin
 	case session.Stdout:
 		c = &t.streams.Stdout
 	case session.Stderr:
@@ -65,7 +71,10 @@ func (t *tally) count(stream session.Stream) *session.Count {
 func (t *tally) summarize(h cast.Header, took time.Duration) session.Summary {
 	s := describe(h)
 	s.End = s.Start.Add(took)
-	s.Streams = t.streams
+	s.Streams.Stdout, s.Streams.Stderr = t.streams.Stdout, t.streams.Stderr
+	if t.streams.Stdin != nil { // else the header has the count, or there is none
+		s.Streams.Stdin = t.streams.Stdin
+	}
 	s.Gaps = append(s.Gaps, t.gaps...)
 	return s
 }
@@ -121,6 +130,10 @@ func (r *reading) see(exact *cast.Exact, ev cast.Event) error {
 	case "w":
 		_, data, err := cast.Wire(ev)
 		r.tally.see(session.Event{Kind: session.Raw, Data: data})
+		return err
+	case "i", "B", "C":
+		data, err := exact.Input(ev)
+		r.tally.see(session.Event{Kind: session.Input, Stream: session.Stdin, Data: data})
 		return err
 	}
 	stream, data, err := exact.Output(ev)

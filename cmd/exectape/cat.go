@@ -15,19 +15,32 @@ import (
 	"exectape/sink"
 )
 
-const catHelp = `Usage: exectape cat [--stream stdout|stderr | --wire client|server] FILE
+const catHelp = `Usage: exectape cat [--stream stdout|stderr|stdin] FILE
+       exectape cat --wire client|server FILE
 
 Prints the very bytes that the client got, of both streams in the order in
-which they came, or of one. With --wire it prints the bytes of one side that
-could not be decoded, as they were on the wire. FILE is a cast, finished or
-live, the name of one in EXECTAPE_DIR, or a session's id.
+which they came, or of one. FILE is a cast, finished or live, the name of one
+in EXECTAPE_DIR, or a session's id.
 
-Example: get back a file that was copied out of a container.
+  --stream stdin   prints the very bytes that the client sent instead, if they
+                   were recorded (EXECTAPE_RECORD_STDIN=full).
+  --wire SIDE      prints the bytes of one side that could not be decoded, as
+                   they were on the wire.
+
+They go to standard output as they are. On a terminal, "exectape play" shows a
+session at the pace at which it went.
+
+Examples: get back a file that was copied out of a container; see what was
+typed.
 
   exectape cat --stream stdout 7f3a9c01 | sha256sum
+  exectape cat --stream stdin 7f3a9c01 | cat -v
+
+Exit codes: 0, all was printed; 1, there is no such cast, or not all of it can
+be read; 2, the arguments are mistaken.
 `
 
-// runCat prints what a container wrote.
+// runCat prints what passed in a session.
 func runCat(_ context.Context, cfg config, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("cat", flag.ContinueOnError)
 	stream := flags.String("stream", "", "")
@@ -91,6 +104,8 @@ func picker(stream, wire string) (func(cast.Event) ([]byte, error), error) {
 		}, nil
 	case wire != "":
 		return nil, fmt.Errorf("--wire %q: not a side of the wire; write client or server", wire)
+	case only == session.Stdin:
+		return exact.Input, nil
 	case stream == "" || only == session.Stdout || only == session.Stderr:
 		return func(ev cast.Event) ([]byte, error) {
 			from, data, err := exact.Output(ev)
@@ -100,7 +115,7 @@ func picker(stream, wire string) (func(cast.Event) ([]byte, error), error) {
 			return data, err
 		}, nil
 	}
-	return nil, fmt.Errorf("--stream %q: not a stream that a container writes to; write stdout or stderr", stream)
+	return nil, fmt.Errorf("--stream %q: not a stream that is recorded; write stdout, stderr or stdin", stream)
 }
 
 // copyPicked writes what pick picks from a cast. One that is live, or was, may

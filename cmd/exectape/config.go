@@ -14,6 +14,7 @@ import (
 
 	"exectape/iptables"
 	"exectape/session"
+	"exectape/sink"
 )
 
 // prefix begins the name of every variable that exectape reads, testPrefix of
@@ -37,6 +38,7 @@ type config struct {
 	HalfCloseIdle time.Duration    `env:"HALF_CLOSE_IDLE" envDefault:"1m" doc:"how long the other half may be idle once one side has closed its own"`
 	Dir           string           `env:"DIR" envDefault:"/var/lib/exectape/casts" doc:"where the casts are kept"`
 	CastVersion   int              `env:"CAST_VERSION" envDefault:"2" doc:"the version of asciicast to write: 2 or 3"`
+	RecordStdin   sink.StdinMode   `env:"RECORD_STDIN" envDefault:"off" doc:"what is kept of what is typed, passwords included: off, nothing; count, how many bytes; full, every byte"`
 	LogLevel      zapcore.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"the least that is logged: debug, info, warn or error"`
 	LogFormat     string           `env:"LOG_FORMAT" envDefault:"json" doc:"json or console, to standard error"`
 	DrainTimeout  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"1h" doc:"how long sessions may go on after SIGTERM"`
@@ -68,6 +70,8 @@ func (c config) checks() []check {
 		{"HALF_CLOSE_IDLE", c.HalfCloseIdle > 0, notDuration},
 		{"CAST_VERSION", c.CastVersion == 2 || c.CastVersion == 3,
 			"not a version of asciicast that exectape writes; write 2 or 3"},
+		{"RECORD_STDIN", true,
+			"not a way to record stdin; write off, count or full"},
 		{"LOG_LEVEL", c.LogLevel <= zapcore.ErrorLevel,
 			"not a log level; write debug, info, warn or error"},
 		{"LOG_FORMAT", c.LogFormat == "json" || c.LogFormat == "console",

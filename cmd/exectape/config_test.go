@@ -11,6 +11,7 @@ import (
 
 	"exectape/iptables"
 	"exectape/session"
+	"exectape/sink"
 )
 
 func TestConfigOfAnEmptyEnvironmentIsTheDefaults(t *testing.T) {
@@ -46,6 +47,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		"EXECTAPE_HALF_CLOSE_IDLE=2m",
 		"EXECTAPE_DIR=/casts",
 		"EXECTAPE_CAST_VERSION=3",
+		"EXECTAPE_RECORD_STDIN=full",
 		"EXECTAPE_LOG_LEVEL=debug",
 		"EXECTAPE_LOG_FORMAT=console",
 		"EXECTAPE_DRAIN_TIMEOUT=1h30m",
@@ -68,6 +70,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		HalfCloseIdle: 2 * time.Minute,
 		Dir:           "/casts",
 		CastVersion:   3,
+		RecordStdin:   sink.StdinFull,
 		LogLevel:      zapcore.DebugLevel,
 		LogFormat:     "console",
 		DrainTimeout:  90 * time.Minute,
@@ -122,6 +125,7 @@ func TestConfigRefuses(t *testing.T) {
 		"HALF_CLOSE_IDLE=-1m",
 		"CAST_VERSION=1",
 		"CAST_VERSION=two",
+		"RECORD_STDIN=yes", // how much of it?
 		"LOG_LEVEL=fatal", // zap's, not ours
 		"LOG_LEVEL=loud",
 		"LOG_FORMAT=text",
