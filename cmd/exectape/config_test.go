@@ -126,7 +126,7 @@ func TestConfigRefuses(t *testing.T) {
 		"CAST_VERSION=1",
 		"CAST_VERSION=two",
 		"RECORD_STDIN=yes", // how much of it?
-		"LOG_LEVEL=fatal", // zap's, not ours
+		"LOG_LEVEL=fatal",  // zap's, not ours
 		"LOG_LEVEL=loud",
 		"LOG_FORMAT=text",
 		"DRAIN_TIMEOUT=forever",
