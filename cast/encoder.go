@@ -73,6 +73,13 @@ func (e *Encoder) CountInput(bytes int) {
 	e.typed += int64(bytes)
 }
 
+// Note appends a line that says in the header what there is to know of a cast
+// that may end anywhere from here on.
+func (e *Encoder) Note(dst []byte, at time.Duration, detail string) []byte {
+	e.header.Facts.EndDetail = detail
+	return e.headerLine(dst, at)
+}
+
 // End appends the last line. What the runtime said stays the detail if there is
 // no better one.
 func (e *Encoder) End(dst []byte, end session.End) []byte {

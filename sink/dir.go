@@ -21,8 +21,9 @@ type Dir struct {
 
 // Options are how a directory keeps casts.
 type Options struct {
-	Version int       // of asciicast, 2 or 3
-	Stdin   StdinMode // what is kept of what clients send
+	Version    int       // of asciicast, 2 or 3
+	Stdin      StdinMode // what is kept of what clients send
+	SessionMax int64     // how long a cast may get, in bytes; 0 for any length
 }
 
 // OpenDir opens the directory at path, and makes it if there is none.

@@ -26,6 +26,8 @@ type Recording struct {
 	slot   bool   // the header has changed since it was written
 	err    error  // the first that a write returned: nothing more is encoded
 	lost   int64  // how many bytes were not, since
+	cut    bool   // the cast is as long as it may get
+	beyond int64  // how many bytes came behind that
 }
 
 // begin writes what a cast begins with to an empty file.
@@ -46,9 +48,13 @@ func (r *Recording) Record(e session.Event) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.err != nil {
+	switch {
+	case r.err != nil:
 		r.lost += int64(len(e.Data))
 		return r.err
+	case r.over(e):
+		r.beyond += int64(len(e.Data))
+		return errLimit
 	}
 	r.encode(e)
 	if len(r.lines) > maxBuffered {
@@ -114,6 +120,9 @@ func (r *Recording) Close(end session.End) error {
 	defer func() { _ = r.cast.file.Close() }() // and with it the lock
 	if r.lost > 0 {
 		r.encode(session.Event{Kind: session.Gap, At: end.At, Lost: &session.Loss{Bytes: r.lost, Reason: r.err.Error()}})
+	}
+	if r.beyond > 0 {
+		r.encode(session.Event{Kind: session.Gap, At: end.At, Lost: &session.Loss{Bytes: r.beyond, Reason: limitReason}})
 	}
 	r.lines = r.enc.End(r.lines, end)
 	r.slot = true

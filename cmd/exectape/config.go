@@ -37,6 +37,7 @@ type config struct {
 	HeadTimeout   time.Duration    `env:"HEAD_TIMEOUT" envDefault:"10s" doc:"how long the head of an HTTP request may take to arrive"`
 	HalfCloseIdle time.Duration    `env:"HALF_CLOSE_IDLE" envDefault:"1m" doc:"how long the other half may be idle once one side has closed its own"`
 	Dir           string           `env:"DIR" envDefault:"/var/lib/exectape/casts" doc:"where the casts are kept"`
+	SessionMax    size             `env:"SESSION_MAX_BYTES" envDefault:"1GiB" doc:"how long the cast of one session may get; beyond it EXECTAPE_FAIL_POLICY decides whether the session goes on unrecorded or is ended"`
 	CastVersion   int              `env:"CAST_VERSION" envDefault:"2" doc:"the version of asciicast to write: 2 or 3"`
 	RecordStdin   sink.StdinMode   `env:"RECORD_STDIN" envDefault:"off" doc:"what is kept of what is typed, passwords included: off, nothing; count, how many bytes; full, every byte"`
 	LogLevel      zapcore.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"the least that is logged: debug, info, warn or error"`
@@ -68,6 +69,7 @@ func (c config) checks() []check {
 			"not a policy; write open or closed"},
 		{"HEAD_TIMEOUT", c.HeadTimeout > 0, notDuration},
 		{"HALF_CLOSE_IDLE", c.HalfCloseIdle > 0, notDuration},
+		{"SESSION_MAX_BYTES", c.SessionMax > 0, notSize},
 		{"CAST_VERSION", c.CastVersion == 2 || c.CastVersion == 3,
 			"not a version of asciicast that exectape writes; write 2 or 3"},
 		{"RECORD_STDIN", true,
@@ -87,6 +89,8 @@ type check struct {
 }
 
 const notDuration = "not a duration above zero; write a number with ms, s, m or h, as in 10s"
+
+const notSize = "not a size above zero; write a number with B, KiB, MiB or GiB, as in 512MiB"
 
 // unreachable reports whether no connection can have target as its original
 // destination, as the kernel tells it.

@@ -38,7 +38,7 @@ var protocols = map[string]intercept.Protocol{
 // runRun records until ctx ends, then drains. The order matters: no rule leads
 // to exectape before it can serve, and none does when it stops serving.
 func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
-	dir, err := sink.OpenDir(cfg.Dir, sink.Options{Version: cfg.CastVersion, Stdin: cfg.RecordStdin}, log)
+	dir, err := sink.OpenDir(cfg.Dir, sink.Options{Version: cfg.CastVersion, Stdin: cfg.RecordStdin, SessionMax: int64(cfg.SessionMax)}, log)
 	if err != nil {
 		return err
 	}
