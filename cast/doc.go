@@ -5,6 +5,10 @@
 // session's events look like, a [Decoder] reads lines. Who writes them where,
 // and when they are safe, is package sink's.
 //
+// The header's "command" and "kubernetes" are for those who read such casts
+// already; what we know of a session is under "exectape". The texts in it come
+// from clients, containers and runtimes: what is too long for the slot is cut.
+//
 // A cast of ours is a header of exactly [SlotSize] bytes, padded with spaces,
 // which is written anew in place when more is known, and then a line for each
 // event: [time, code, data]. Time is in seconds: since the beginning in v2,

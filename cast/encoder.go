@@ -31,7 +31,7 @@ func NewEncoder(version int, info session.Info) *Encoder {
 	return &Encoder{
 		stream: session.Stdout,
 		header: Header{Version: version, Size: session.DefaultSize, Start: info.Start, Facts: Facts{
-			ID: info.ID, Verb: info.Verb, Protocol: info.Protocol, Subprotocol: info.Subprotocol, Target: info.Target,
+			ID: info.ID, Verb: info.Verb, Protocol: info.Protocol, Subprotocol: info.Subprotocol, Target: info.Target, Claims: info.Claims,
 		}},
 	}
 }
@@ -62,6 +62,9 @@ func (e *Encoder) Append(dst []byte, ev session.Event) (lines []byte, headerChan
 		return e.raw(dst, ev), false
 	case session.Gap:
 		return e.gap(dst, ev), false
+	case session.Identified:
+		e.header.Facts.Identity = bounded(*ev.Identity)
+		return e.headerLine(dst, ev.At), true
 	}
 	return dst, false
 }

@@ -4,9 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/netip"
-	"slices"
+	"strings"
 	"time"
-	"unicode/utf8"
 
 	"exectape/session"
 )
@@ -35,16 +34,29 @@ type Facts struct {
 	StdinBytes  *int64            `json:"stdin_bytes,omitempty"` // of input that was counted and not kept
 	EndReason   session.EndReason `json:"end_reason,omitempty"`
 	EndDetail   string            `json:"end_detail,omitempty"`
+	Identity    session.Identity  `json:"identity,omitzero"`
+	Claims      session.Claims    `json:"claims,omitempty"`
 }
 
 // headerJSON has the fields of both versions.
 type headerJSON struct {
-	Version   int    `json:"version"`
-	Width     uint16 `json:"width,omitempty"`
-	Height    uint16 `json:"height,omitempty"`
-	Term      *term  `json:"term,omitempty"`
-	Timestamp int64  `json:"timestamp"`
-	Facts     Facts  `json:"exectape,omitzero"`
+	Version    int         `json:"version"`
+	Width      uint16      `json:"width,omitempty"`
+	Height     uint16      `json:"height,omitempty"`
+	Term       *term       `json:"term,omitempty"`
+	Timestamp  int64       `json:"timestamp"`
+	Command    string      `json:"command,omitempty"`
+	Kubernetes *kubernetes `json:"kubernetes,omitempty"`
+	Facts      Facts       `json:"exectape,omitzero"`
+}
+
+// kubernetes is spelt as those spell it who read such casts already. It is
+// written for them only: all of it is in the facts, too.
+type kubernetes struct {
+	PodName     string
+	Namespace   string
+	Container   string
+	SessionType string
 }
 
 type term struct {
@@ -54,7 +66,11 @@ type term struct {
 
 // MarshalJSON implements [json.Marshaler].
 func (h Header) MarshalJSON() ([]byte, error) {
-	j := headerJSON{Version: h.Version, Timestamp: h.Start.Unix(), Facts: h.Facts}
+	who := h.Facts.Identity
+	j := headerJSON{Version: h.Version, Timestamp: h.Start.Unix(), Command: strings.Join(who.Command, " "), Facts: h.Facts}
+	if who.Pod != "" {
+		j.Kubernetes = &kubernetes{who.Pod, who.Namespace, who.Container, h.Facts.Verb}
+	}
 	if h.Version == 3 {
 		j.Term = &term{h.Size.Cols, h.Size.Rows}
 	} else {
@@ -81,35 +97,4 @@ func (h Header) Slot() []byte {
 	slot := append(h.compact(), bytes.Repeat([]byte{' '}, SlotSize)...)[:SlotSize]
 	slot[SlotSize-1] = '\n'
 	return slot
-}
-
-// compact returns the header without padding. What a runtime said can be long;
-// the longest text is cut until the header fits its slot.
-func (h Header) compact() []byte {
-	for {
-		b, err := json.Marshal(h)
-		if err != nil {
-			panic("cast: a header always marshals: " + err.Error())
-		}
-		if len(b) < SlotSize {
-			return b
-		}
-		longest := slices.MaxFunc(h.Facts.texts(), func(a, b *string) int { return len(*a) - len(*b) })
-		if *longest == "" {
-			h.Facts.Target = netip.AddrPort{} // whose zone can be any text
-		}
-		*longest = cutText(*longest, len(*longest)/2)
-	}
-}
-
-func (f *Facts) texts() []*string {
-	return []*string{&f.ID, &f.Verb, &f.Protocol, &f.Subprotocol, (*string)(&f.EndReason), &f.EndDetail}
-}
-
-// cutText returns at most n bytes of s, and no part of a rune.
-func cutText(s string, n int) string {
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+var sameAddr = cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })
+
 func TestTheFirstResizeBecomesTheHeadersSize(t *testing.T) {
 	for _, version := range []int{2, 3} {
 		header, events := decoded(t, write(version, stories["terminal"]))
@@ -44,7 +46,7 @@ func TestAHeaderCanBeMadeAgainFromTheEvents(t *testing.T) {
 				}
 			}
 		}
-		if diff := cmp.Diff(header, last, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+		if diff := cmp.Diff(header, last, sameAddr); diff != "" {
 			t.Errorf("%s (-header +last h):\n%s", name, diff)
 		}
 	}

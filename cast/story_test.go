@@ -119,6 +119,9 @@ var stories = map[string]story{
 		out(session.Stdout, "$ caf\xc3"), typed("caf\xc3"), out(session.Stderr, "\xe2\x82"), typed("\xa9 \xff"),
 		out(session.Stdout, "\xa9"), typed("\x1b[24;80R"), typed("\xf0\x9f"), out(session.Stderr, "\xac"), typed("\x98\x80\x04"),
 	},
+	"identified": {
+		opened(session.Stdout), out(session.Stdout, "$ "), identified(web), out(session.Stdout, "hello\r\n"), exited(0, ""),
+	},
 	"raw and gaps": {
 		{Kind: session.Raw, From: session.FromClient, Data: []byte{0x80, 3, 0, 5}},
 		{Kind: session.Raw, From: session.FromServer, Data: []byte("\x00\x00\x00\x09")},

@@ -7,13 +7,14 @@ type Kind uint8
 
 // The kinds of events.
 const (
-	Opened Kind = iota + 1 // the client opened Stream
-	Output                 // the container wrote Data to Stream, stdout or stderr
-	Input                  // the client sent Data to stdin
-	Resize                 // the user's terminal has Size now
-	Status                 // the session's outcome is Exit
-	Raw                    // Data passed From one side and could not be decoded
-	Gap                    // Lost is known to be missing
+	Opened     Kind = iota + 1 // the client opened Stream
+	Output                     // the container wrote Data to Stream, stdout or stderr
+	Input                      // the client sent Data to stdin
+	Resize                     // the user's terminal has Size now
+	Status                     // the session's outcome is Exit
+	Raw                        // Data passed From one side and could not be decoded
+	Gap                        // Lost is known to be missing
+	Identified                 // Identity is known now, or known better
 )
 
 // An Event is one thing that happened in a session.
@@ -26,6 +27,8 @@ type Event struct {
 	Exit   *Exit         // Status
 	Lost   *Loss         // Gap
 	Data   []byte        // Output, Input, Raw: the caller's buffer, valid only during the call
+
+	Identity *Identity // Identified; not changed afterwards
 }
 
 // A Size is a terminal's, in character cells.

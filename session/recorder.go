@@ -13,6 +13,7 @@ type Info struct {
 	Target      netip.AddrPort // the runtime's streaming server
 	Protocol    string         // "spdy", "websocket", or "" if it is neither
 	Subprotocol string         // as the server chose it, such as "v4.channel.k8s.io"
+	Claims      Claims         // what the request's headers say; nil: nothing
 }
 
 // A Recorder keeps the events of one session. Its methods may be called by the

@@ -20,6 +20,8 @@ type Summary struct {
 	ExitCode    *int           `json:"exit_code"` // null: none was reported
 	EndReason   EndReason      `json:"end_reason"`
 	EndDetail   string         `json:"end_detail,omitempty"`
+	Identity    Identity       `json:"identity,omitzero"` // not there: not known
+	Claims      Claims         `json:"claims,omitempty"`
 	Gaps        []Loss         `json:"gaps"`
 	SHA256      string         `json:"sha256,omitempty"` // of the finished cast, as sha256sum prints it
 }

@@ -20,7 +20,7 @@ import (
 type leftover struct {
 	file *os.File
 	name string
-	stem string // of the name
+	stem string // of the name that it is to have
 }
 
 // finish turns a cast into a finished one with its summary beside it. The file

@@ -33,9 +33,9 @@ func List(path string) ([]Entry, error) {
 	}
 	var all []Entry
 	for _, name := range names {
-		e, err := Stat(filepath.Join(path, name))
+		e, err := stat(path, name)
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // finished or removed since, or about to begin
+			continue // removed since, or about to begin
 		}
 		e.Err = err
 		all = append(all, e)
@@ -60,14 +60,49 @@ func Names(path string) ([]string, error) {
 	return names, nil
 }
 
-// Open opens the cast of that stem in the directory at path for reading, live or
-// finished.
-func Open(path, stem string) (*os.File, error) {
-	file, err := open(filepath.Join(path, stem+liveSuffix))
-	if errors.Is(err, fs.ErrNotExist) { // or finished just now
-		return open(filepath.Join(path, stem+castSuffix))
+// Open opens the cast of that name, or of that key, in the directory at path
+// for reading. If it is live by its name and finished just now, that is opened
+// which it has become.
+func Open(path, name string) (*os.File, error) {
+	if !IsCast(name) {
+		name += liveSuffix
+	}
+	file, err := open(filepath.Join(path, name))
+	if errors.Is(err, fs.ErrNotExist) && IsLive(name) {
+		if name, err = finished(path, name); err == nil {
+			return open(filepath.Join(path, name))
+		}
 	}
 	return file, err
+}
+
+// stat is Stat of what a name that was read just now stands for.
+func stat(path, name string) (Entry, error) {
+	e, err := Stat(filepath.Join(path, name))
+	if errors.Is(err, fs.ErrNotExist) && IsLive(name) {
+		if name, err := finished(path, name); err == nil {
+			return Stat(filepath.Join(path, name))
+		}
+	}
+	return e, err
+}
+
+// finished returns the name that a live cast has got since it had that one.
+func finished(path, live string) (string, error) {
+	name := Key(live) + castSuffix
+	if _, err := os.Lstat(filepath.Join(path, name)); err == nil {
+		return name, nil
+	}
+	names, err := Names(path)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range names {
+		if IsFinished(name) && Key(name) == Key(live) {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("%s: %w", filepath.Join(path, live), fs.ErrNotExist)
 }
 
 // Stat returns what there is to say about the cast at path: its summary, or

@@ -16,7 +16,7 @@ const maxBuffered = 256 << 10
 // A Recording keeps one session. It implements [session.Recorder].
 type Recording struct {
 	dir  *Dir
-	cast leftover // until Close finishes it
+	cast leftover // until Close finishes it; its stem is the key until then
 
 	mu     sync.Mutex // guards what follows, and is held over writes
 	enc    *cast.Encoder
@@ -37,7 +37,7 @@ func begin(d *Dir, file *os.File, stem string, info session.Info) (*Recording, e
 	return r, r.write()
 }
 
-// Name returns the name of the finished cast.
+// Name returns the name of the finished cast, once Close has been called.
 func (r *Recording) Name() string { return r.cast.stem + castSuffix }
 
 // Record implements [session.Recorder].
@@ -130,6 +130,7 @@ func (r *Recording) Close(end session.End) error {
 	if err != nil {
 		err = errors.Join(err, r.salvage(err))
 	}
+	r.cast.stem = finishedStem(r.cast.stem, r.enc.Header().Facts.Identity)
 	s := r.tally.summarize(r.enc.Header(), end.At)
 	return errors.Join(err, r.dir.finish(r.cast, &s))
 }

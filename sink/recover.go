@@ -52,9 +52,6 @@ func (d *Dir) recover(f fs.DirEntry) (finished string, err error) {
 		return "", err
 	}
 	defer func() { _ = l.file.Close() }() // and with it the lock
-	if err := d.remove(l.stem + tempSuffix); err != nil {
-		return "", err
-	}
 	info, err := l.file.Stat()
 	if err != nil {
 		return "", err
@@ -64,6 +61,12 @@ func (d *Dir) recover(f fs.DirEntry) (finished string, err error) {
 	}
 	found, err := l.contents()
 	if err != nil {
+		return "", err
+	}
+	if IsLive(l.name) {
+		l.stem = finishedStem(l.stem, found.header.Facts.Identity)
+	}
+	if err := d.remove(l.stem + tempSuffix); err != nil {
 		return "", err
 	}
 	s := found.tally.summarize(found.header, found.took)

@@ -18,6 +18,7 @@ func describe(h cast.Header) session.Summary {
 		ID: h.Facts.ID, Start: h.Start.UTC(), Verb: h.Facts.Verb, Protocol: h.Facts.Protocol,
 		Subprotocol: h.Facts.Subprotocol, Target: h.Facts.Target,
 		TTY: h.Facts.TTY, ExitCode: h.Facts.ExitCode, EndReason: h.Facts.EndReason, EndDetail: h.Facts.EndDetail,
+		Identity: h.Facts.Identity, Claims: h.Facts.Claims,
 		Gaps: []session.Loss{},
 	}
 	if n := h.Facts.StdinBytes; n != nil {

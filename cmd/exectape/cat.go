@@ -80,7 +80,7 @@ func openCast(dir, name string) (*os.File, error) {
 	}
 	for _, n := range names {
 		if sink.ID(n) == name {
-			return sink.Open(dir, sink.Stem(n))
+			return sink.Open(dir, n)
 		}
 	}
 	return nil, fmt.Errorf("no cast %q: neither a file, nor a file's name or a session's id in %s", name, dir)

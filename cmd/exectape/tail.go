@@ -98,9 +98,9 @@ type tail struct {
 	dir  string
 	out  *prefixer
 	buf  []byte
-	live map[string]*follower // by the stem of the cast's name
+	live map[string]*follower // by the key of the cast's name
 
-	seen   map[string]bool // the stems of all casts there ever were
+	seen   map[string]bool // the keys of all casts there ever were
 	looked time.Time       // when the directory was read
 }
 
@@ -136,8 +136,8 @@ func (t *tail) close() {
 // run prints what is new until ctx ends.
 func (t *tail) run(ctx context.Context) error {
 	defer t.close()
-	for stem := range t.live {
-		if err := t.out.line(sink.ID(stem), "session is live"); err != nil {
+	for key := range t.live {
+		if err := t.out.line(sink.ID(key), "session is live"); err != nil {
 			return err
 		}
 	}
@@ -164,8 +164,8 @@ func (t *tail) step() error {
 			return err
 		}
 	}
-	for stem, f := range t.live {
-		if err := t.print(stem, f); err != nil {
+	for key, f := range t.live {
+		if err := t.print(key, f); err != nil {
 			return err
 		}
 	}
@@ -185,8 +185,8 @@ func (t *tail) look() (fresh []string, err error) {
 	t.looked = time.Now()
 	names, err := sink.Names(t.dir)
 	for _, name := range names {
-		if stem := sink.Stem(name); !t.seen[stem] {
-			t.seen[stem] = true
+		if key := sink.Key(name); !t.seen[key] {
+			t.seen[key] = true
 			fresh = append(fresh, name)
 		}
 	}
@@ -195,8 +195,8 @@ func (t *tail) look() (fresh []string, err error) {
 
 // follow begins to follow a session. It returns nil if its cast was removed.
 func (t *tail) follow(name string) (*follower, error) {
-	stem := sink.Stem(name)
-	file, err := sink.Open(t.dir, stem)
+	key := sink.Key(name)
+	file, err := sink.Open(t.dir, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -204,17 +204,17 @@ func (t *tail) follow(name string) (*follower, error) {
 		return nil, err
 	}
 	f := &follower{file: file, offset: cast.SlotSize}
-	t.live[stem] = f
+	t.live[key] = f
 	return f, nil
 }
 
 // print prints what is new of one session.
-func (t *tail) print(stem string, f *follower) error {
+func (t *tail) print(key string, f *follower) error {
 	over := f.over()
 	err := f.next(t.buf, func(ev cast.Event) error {
 		data, err := shown(ev)
 		if err == nil {
-			err = t.out.write(sink.ID(stem), data)
+			err = t.out.write(sink.ID(key), data)
 		}
 		return err
 	})
@@ -222,6 +222,6 @@ func (t *tail) print(stem string, f *follower) error {
 		return err
 	}
 	f.close()
-	delete(t.live, stem)
-	return t.out.line(sink.ID(stem), "session ended")
+	delete(t.live, key)
+	return t.out.line(sink.ID(key), "session ended")
 }

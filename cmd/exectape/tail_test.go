@@ -154,6 +154,43 @@ func TestTailOfOneSessionIsAsItWas(t *testing.T) {
 	})
 }
 
+func TestTailFollowsASessionThatGetsAnotherName(t *testing.T) {
+	dir := t.TempDir()
+	d, err := sink.OpenDir(dir, sink.Options{Version: 2}, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	var out strings.Builder
+	tail, err := newTail(dir, &out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tail.close()
+	r, err := d.Open(session.Info{ID: "00000001", Start: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := step(t, tail, &out), "00000001| -- session started --\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+	who := session.Identity{Namespace: "shop", Pod: "web-5d9", Container: "app", Confidence: session.ConfidenceExact}
+	for _, e := range []session.Event{{Kind: session.Identified, Identity: &who}, {Kind: session.Output, Stream: session.Stdout, Data: []byte("hello\n")}} {
+		if err := r.Record(e); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := r.Close(session.End{Reason: session.EndCompleted}); err != nil {
+		t.Error(err)
+	}
+	if got, want := step(t, tail, &out), "00000001| hello\n00000001| -- session ended --\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+	if got := step(t, tail, &out); got != "" {
+		t.Errorf("printed %q of what is over", got)
+	}
+}
+
 func TestTailOfNothing(t *testing.T) {
 	err := runTail(t.Context(), config{Dir: t.TempDir() + "/none"}, nil, io.Discard)
 	if !errors.Is(err, fs.ErrNotExist) {

@@ -1,0 +1,4 @@
+package sink
+
+// FinishedStem is for tests.
+var FinishedStem = finishedStem
