@@ -189,6 +189,16 @@ func (e *exectape) peakMemory() int64 {
 	return peak
 }
 
+// descriptors returns how many file descriptors exectape has.
+func (e *exectape) descriptors() int {
+	e.t.Helper()
+	n, err := e.running.Descriptors()
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return n
+}
+
 // wantTransparent fails the test unless both sides got the very bytes of the
 // other.
 func (got testimony) wantTransparent(t *testing.T) {

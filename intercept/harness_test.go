@@ -58,6 +58,7 @@ func newProxy(t testing.TB, target netip.AddrPort, configure func(*intercept.Ser
 		HeadTimeout:   patience,
 		HalfCloseIdle: patience,
 		Log:           zap.New(core),
+		Noise:         zap.New(core),
 	}
 	if configure != nil {
 		configure(p.server)

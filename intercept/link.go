@@ -1,9 +1,11 @@
 package intercept
 
 import (
+	"container/list"
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"exectape/session"
 )
@@ -15,6 +17,9 @@ type link struct {
 	client *net.TCPConn
 	target *net.TCPConn
 	to     netip.AddrPort
+
+	quiet      *list.Element // its place among the quiet ones, or nil; the list's lock guards both
+	quietSince time.Time
 
 	mu   sync.Mutex // guards target and conn against close and end
 	conn *session.Conn

@@ -23,6 +23,8 @@ type wire struct {
 	large   largeHeads
 	isLarge bool  // the head has a place among the large ones
 	readErr error // the connection's last, which the parser may hide
+
+	owing func() (paid func()) // begins and ends a wait for this side; nil: no matter how long
 }
 
 // largeHeads has a place for each head of more than smallHead bytes that may be
@@ -85,10 +87,19 @@ func (w *wire) rest() []byte {
 	return rest
 }
 
+// owes begins to wait for this side, and returns what ends it.
+func (w *wire) owes() (paid func()) {
+	if w.owing == nil {
+		return func() {}
+	}
+	return w.owing()
+}
+
 // request reads one request's head. Its body, if it has one, is read from the
 // same wire.
 func (w *wire) request(afterPost bool) (*http.Request, error) {
 	defer w.head()()
+	defer w.owes()()
 	if afterPost {
 		w.skipStrayNewlines()
 	}
@@ -134,6 +145,7 @@ func (w *wire) head() (end func()) {
 // framing and trailers included. What was read when it ends with an error is
 // left to the caller: a server may take it for the beginning of a session.
 func (w *wire) body(body io.Reader, to io.Writer) error {
+	defer w.owes()()
 	var part [4096]byte
 	for {
 		_, readErr := body.Read(part[:])

@@ -27,9 +27,11 @@ type Server struct {
 	Open func(session.Info) (session.Recorder, error)
 
 	Policy        session.Policy
+	MaxSessions   int           // how many are recorded at once, beyond which Policy applies; 0: any
 	HeadTimeout   time.Duration // for one HTTP head, of either side
 	HalfCloseIdle time.Duration // for a direction whose opposite has ended
 	Log           *zap.Logger
+	Noise         *zap.Logger // for what any client can cause as often as it likes; it may leave lines out
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
@@ -37,7 +39,9 @@ type Server struct {
 	stopping  bool
 	overTLS   map[netip.AddrPort]int
 	large     largeHeads
+	sessions  int // that are recorded now
 
+	quiet  quiet
 	served sync.WaitGroup // one for each link
 }
 
@@ -62,12 +66,16 @@ func (s *Server) accept(ln *net.TCPListener, serve func(*link)) error {
 	}
 	s.Log.Info("listening", zap.Stringer("addr", ln.Addr()))
 	for {
+		for !s.quiet.room() && !s.quiet.sendAway() {
+			time.Sleep(acceptPause)
+		}
 		conn, err := ln.AcceptTCP()
 		switch {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case err != nil && isTemporary(err):
-			s.Log.Error("accept", zap.Error(err))
+			s.Noise.Error("no connection can be accepted", zap.Error(err))
+			s.quiet.sendAway()
 			time.Sleep(acceptPause)
 			continue
 		case err != nil:
@@ -78,15 +86,18 @@ func (s *Server) accept(ln *net.TCPListener, serve func(*link)) error {
 			l.close()
 			continue
 		}
+		s.quiet.begin(l)
 		go func() {
 			defer s.remove(l)
 			defer l.close()
+			defer s.quiet.end(l)
 			serve(l)
 		}()
 	}
 }
 
-// acceptPause is how long to wait when the process is out of descriptors.
+// acceptPause is how long to wait when the process is out of descriptors, or
+// when so many connections are quiet that there is no room for another.
 const acceptPause = 50 * time.Millisecond
 
 func isTemporary(err error) bool {
@@ -108,11 +119,27 @@ func (s *Server) redirected(l *link) {
 		s.refuse(l, to, "its original destination is not a target")
 		return
 	}
+	first, err := s.firstByte(l)
+	if err != nil {
+		s.logEnded(l, to, err)
+		return
+	}
 	if err := s.dial(l, to); err != nil {
 		s.refuse(l, to, err.Error())
 		return
 	}
-	s.intercept(l, nil)
+	s.intercept(l, first)
+}
+
+// firstByte waits for the client to begin, as HTTP's do. Until then it costs a
+// descriptor and a small stack, and its target nothing.
+func (s *Server) firstByte(l *link) ([]byte, error) {
+	var first [1]byte
+	_ = l.client.SetReadDeadline(time.Now().Add(s.HeadTimeout))
+	if _, err := l.client.Read(first[:]); err != nil {
+		return nil, fmt.Errorf("read a first byte: %w", err)
+	}
+	return first[:], nil
 }
 
 func (s *Server) isTarget(to netip.AddrPort) bool { return slices.Contains(s.Targets, to) }
@@ -124,12 +151,22 @@ func (s *Server) refuse(l *link, to netip.AddrPort, reason string) {
 }
 
 func (s *Server) logRefused(l *link, to netip.AddrPort, reason string) {
-	s.Log.Warn("connection refused", zap.String("reason", reason),
+	s.Noise.Warn("connection refused", zap.String("reason", reason),
 		zap.Stringer("client", l.client.RemoteAddr()), zap.Stringer("original_destination", to))
 }
 
-// dial connects l to its target.
+// logEnded tells of a connection that came to nothing. One that just ended is
+// not worth a word.
+func (s *Server) logEnded(l *link, to netip.AddrPort, err error) {
+	if !errors.Is(err, io.EOF) {
+		s.Noise.Info("connection ended before an upgrade", zap.Error(err),
+			zap.Stringer("client", l.client.RemoteAddr()), zap.Stringer("target", to))
+	}
+}
+
+// dial connects l to its target, now that its client has said something.
 func (s *Server) dial(l *link, to netip.AddrPort) error {
+	s.quiet.end(l)
 	d := net.Dialer{Timeout: s.HeadTimeout}
 	if s.Mark != 0 {
 		d.Control = marking(s.Mark)
@@ -147,6 +184,10 @@ func (s *Server) dial(l *link, to netip.AddrPort) error {
 func (s *Server) intercept(l *link, first []byte) {
 	large := s.largeHeads()
 	client, target := newWire(&resumed{l.client, first}, large), newWire(l.target, large)
+	client.owing = func() func() {
+		s.quiet.begin(l)
+		return func() { s.quiet.end(l) }
+	}
 	if beginsTLS(client, s.HeadTimeout) {
 		s.tls(l, client)
 		return
@@ -158,8 +199,7 @@ func (s *Server) intercept(l *link, first []byte) {
 	case errors.Is(err, io.EOF):
 		linger(l.client, s.HeadTimeout)
 	default:
-		s.Log.Info("connection ended before an upgrade", zap.Error(err),
-			zap.Stringer("client", l.client.RemoteAddr()), zap.Stringer("target", l.to))
+		s.logEnded(l, l.to, err)
 		if answerTo(l.client, err) {
 			linger(l.client, s.HeadTimeout)
 		}

@@ -23,6 +23,11 @@ func (s *Server) ServeSOCKS5(ln *net.TCPListener) error {
 // socks serves one SOCKS5 client: CONNECT only, to a target only, by address
 // only.
 func (s *Server) socks(l *link) {
+	first, err := s.firstByte(l)
+	if err != nil {
+		s.logEnded(l, netip.AddrPort{}, err)
+		return
+	}
 	_ = l.client.SetDeadline(time.Now().Add(s.HeadTimeout))
 	entry := &socksEntry{server: s, link: l, early: make(chan struct{}), done: make(chan struct{})}
 	front, err := socks5.New(&socks5.Config{
@@ -35,8 +40,8 @@ func (s *Server) socks(l *link) {
 		s.Log.Error("SOCKS5", zap.Error(err))
 		return
 	}
-	if err := front.ServeConn(l.client); err != nil && !errors.Is(err, io.EOF) {
-		s.Log.Info("SOCKS5 connection ended", zap.Stringer("client", l.client.RemoteAddr()), zap.Error(err))
+	if err := front.ServeConn(&resumed{l.client, first}); err != nil && !errors.Is(err, io.EOF) {
+		s.Noise.Info("SOCKS5 connection ended", zap.Stringer("client", l.client.RemoteAddr()), zap.Error(err))
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 // 22: RFC 8446, section 5.1). No HTTP method begins with that byte. An error
 // comes again when a request is read.
 func beginsTLS(client *wire, timeout time.Duration) bool {
+	defer client.owes()()
 	_ = client.SetReadDeadline(time.Now().Add(timeout))
 	first, err := client.br.Peek(1)
 	return err == nil && first[0] == 22

@@ -18,15 +18,29 @@ import (
 // recorded session, unless it is a port-forward to the letter.
 func (s *Server) upgraded(l *link, client, target *wire, up *upgrade) {
 	if isPortForward(up.request) {
-		s.portForward(l, client, target)
+		s.Log.Debug("port-forward", zap.Stringer("target", l.to))
+		s.pass(l, client, target)
 		return
 	}
-	s.record(l, client, target, up)
+	if !s.admit() {
+		s.beyond(l, client, target, up)
+		return
+	}
+	err := s.record(l, client, target, up)
+	s.leave()
+	if err != nil {
+		s.turnAway(l, client, err)
+	}
 }
 
-// portForward splices in the kernel. Nothing of it is recorded.
-func (s *Server) portForward(l *link, client, target *wire) {
-	s.Log.Debug("port-forward", zap.Stringer("target", l.to))
+// turnAway refuses a session in place of its 101.
+func (s *Server) turnAway(l *link, client *wire, why error) {
+	answer(client, http.StatusServiceUnavailable, (&unrecordable{why}).Error())
+	linger(l.client, s.HeadTimeout)
+}
+
+// pass splices in the kernel. Nothing of it is recorded.
+func (s *Server) pass(l *link, client, target *wire) {
 	c, t := &end{l.client, l.client}, &end{l.target, l.target}
 	err := errors.Join(target.forward(client), early(client, target), early(target, client))
 	if err != nil {
@@ -34,7 +48,7 @@ func (s *Server) portForward(l *link, client, target *wire) {
 	} else {
 		err = splice(c, t, s.HalfCloseIdle)
 	}
-	s.Log.Debug("port-forward ended", zap.Error(err))
+	s.Log.Debug("unrecorded connection ended", zap.Error(err))
 }
 
 // early passes on what one side sent behind its head.
@@ -48,16 +62,15 @@ func early(from, to *wire) error {
 }
 
 // record runs one session. Its sink is opened before the 101 is forwarded,
-// which is before the client opens the streams that the runtime waits for.
-func (s *Server) record(l *link, client, target *wire, up *upgrade) {
+// which is before the client opens the streams that the runtime waits for. The
+// error is why the session may not begin.
+func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	info, decoder := s.describe(l.to, up)
 	log := s.Log.With(zap.String("id", info.ID), zap.String("verb", info.Verb), zap.String("protocol", info.Protocol))
 	recorder, err := s.Open(info)
 	if err != nil && s.Policy == session.FailClosed {
 		log.Error("session refused", zap.Error(err))
-		answer(client, http.StatusServiceUnavailable, (&unrecordable{err}).Error())
-		linger(l.client, s.HeadTimeout)
-		return
+		return err
 	}
 	if err != nil {
 		log.Error("session not recorded", zap.Error(err))
@@ -73,6 +86,7 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) {
 	spliceErr := splice(&end{&resumed{l.client, client.rest()}, l.client}, &end{conn, l.target}, s.HalfCloseIdle)
 	l.close() // before the recording is finished: the client waits for this
 	s.finish(log, conn.Report(), recorder, spliceErr)
+	return nil
 }
 
 // finish closes the recording and tells the session's story in one line.

@@ -34,6 +34,7 @@ type config struct {
 	Mark          iptables.Mark    `env:"MARK" envDefault:"0x2000/0x2000" doc:"the packet mark on exectape's own connections, by which the rules let them pass"`
 	IPTables      iptables.Backend `env:"IPTABLES" envDefault:"auto" doc:"who sets the rules: nft, legacy, auto (the one that the node's kubelet uses), or off"`
 	FailPolicy    session.Policy   `env:"FAIL_POLICY" envDefault:"open" doc:"what becomes of a session that can't be recorded or decoded: open lets it go on, and says what is missing; closed ends or refuses it, and tells its client why"`
+	MaxSessions   int              `env:"MAX_SESSIONS" envDefault:"5000" doc:"how many sessions are recorded at once; what comes beyond can't be recorded, so the policy applies"`
 	HeadTimeout   time.Duration    `env:"HEAD_TIMEOUT" envDefault:"10s" doc:"how long the head of an HTTP request may take to arrive"`
 	HalfCloseIdle time.Duration    `env:"HALF_CLOSE_IDLE" envDefault:"1m" doc:"how long the other half may be idle once one side has closed its own"`
 	Dir           string           `env:"DIR" envDefault:"/var/lib/exectape/casts" doc:"where the casts are kept"`
@@ -67,6 +68,8 @@ func (c config) checks() []check {
 			"not a kind of iptables; write auto, nft, legacy or off"},
 		{"FAIL_POLICY", true,
 			"not a policy; write open or closed"},
+		{"MAX_SESSIONS", c.MaxSessions > 0,
+			"not a number above zero; write one, as in 5000"},
 		{"HEAD_TIMEOUT", c.HeadTimeout > 0, notDuration},
 		{"HALF_CLOSE_IDLE", c.HalfCloseIdle > 0, notDuration},
 		{"SESSION_MAX_BYTES", c.SessionMax > 0, notSize},

@@ -23,9 +23,6 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
-
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 )
 
 func main() {
@@ -165,19 +162,6 @@ func usage(w io.Writer) error {
 		fmt.Fprintf(t, "  %s%s\t%s%s\n", prefix, v.name, v.doc, preset)
 	}
 	return t.Flush()
-}
-
-// newLogger logs all that happened: it drops no repeated lines, and prints no
-// stacks.
-func newLogger(cfg config, w io.Writer) *zap.Logger {
-	enc := zap.NewProductionEncoderConfig()
-	enc.EncodeTime = zapcore.RFC3339NanoTimeEncoder
-	enc.EncodeDuration = zapcore.StringDurationEncoder
-	encoder := zapcore.NewJSONEncoder(enc)
-	if cfg.LogFormat == "console" {
-		encoder = zapcore.NewConsoleEncoder(enc)
-	}
-	return zap.New(zapcore.NewCore(encoder, zapcore.Lock(zapcore.AddSync(w)), cfg.LogLevel))
 }
 
 // version names this build as far as the toolchain recorded it.

@@ -42,6 +42,7 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	warnOfDescriptors(cfg, log)
 	server := newServer(cfg, dir, log)
 	listeners, err := listen(cfg, log)
 	if err != nil {
@@ -92,9 +93,11 @@ func newServer(cfg config, dir *sink.Dir, log *zap.Logger) *intercept.Server {
 		Protocols:     protocols,
 		Open:          dir.Open,
 		Policy:        cfg.FailPolicy,
+		MaxSessions:   cfg.MaxSessions,
 		HeadTimeout:   cfg.HeadTimeout,
 		HalfCloseIdle: cfg.HalfCloseIdle,
 		Log:           log,
+		Noise:         sampled(log),
 	}
 	if cfg.Listen.IsValid() {
 		s.Mark = cfg.Mark.Value

@@ -28,3 +28,9 @@ func (r *Recorder) PeakMemory() (int64, error) {
 func (r *Recorder) proc(file string) string {
 	return fmt.Sprintf("/proc/%d/%s", r.process.Process.Pid, file)
 }
+
+// Descriptors returns how many file descriptors the recorder has.
+func (r *Recorder) Descriptors() (int, error) {
+	all, err := os.ReadDir(r.proc("fd"))
+	return len(all), err
+}
