@@ -1,0 +1,156 @@
+package cluster_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A scenario is something that people do with kubectl. It is done with and
+// without exectape, and must come to the same.
+type scenario struct {
+	name string
+	run  func(u user) answer
+
+	// What exectape must have recorded of it: a session for each, in order.
+	sessions []want
+}
+
+// A want is what a cast must say.
+type want struct {
+	verb string
+	exit int
+
+	// stdout is what the session's must be, to the byte. Nil stands for a
+	// terminal's, whose bytes depend on times.
+	stdout []byte
+	size   string // of the terminal at first, COLSxROWS
+}
+
+// load is 10 MB that are no text.
+var load = func() []byte {
+	b := make([]byte, 10<<20)
+	_, _ = rand.Read(b) // never fails
+	return b
+}()
+
+var scenarios = []scenario{
+	{
+		name:     "a command that fails",
+		sessions: []want{{verb: "exec", exit: 3, stdout: []byte("this is stdout\n")}},
+		run: func(u user) answer {
+			return u.kubectl(nil, "exec", "web", "--container=app", "--", "sh", "-c", "echo this is stdout; echo this is stderr >&2; exit 3")
+		},
+	},
+	{
+		name:     "10 MB both ways",
+		sessions: []want{{verb: "exec", stdout: load}},
+		run: func(u user) answer {
+			return u.kubectl(bytes.NewReader(load), "exec", "--stdin", "web", "--container=app", "--", "cat")
+		},
+	},
+	{
+		name:     "a shell in a terminal",
+		sessions: []want{{verb: "exec", exit: 5, size: "132x43"}},
+		run: func(u user) answer {
+			p := u.sitsDown("exec", "-it", "web", "--container=app", "--", "sh")
+			p.sees("# ")
+			p.waitsForSize("43 132")
+			p.resizes(101, 31)
+			p.waitsForSize("31 101")
+			p.types("exit 5\n")
+			return answer{code: p.leaves()}
+		},
+	},
+	{
+		name:     "attach to a shell",
+		sessions: []want{{verb: "attach", size: "132x43"}},
+		run: func(u user) answer {
+			u.does("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
+			p := u.sitsDown("attach", "-it", "web", "--container=shell")
+			p.types("echo att''ached\n")
+			p.sees("attached\r\n")
+			p.types("exit\n") // the container ends, and is started again
+			return answer{code: p.leaves()}
+		},
+	},
+	{
+		name:     "a container to debug another",
+		sessions: []want{{verb: "attach", size: "132x43"}},
+		run: func(u user) answer {
+			p := u.sitsDown("debug", "-it", "web", "--image=exectape.invalid/busybox:e2e", "--image-pull-policy=Never", "--", "sh")
+			p.types("\n") // for a prompt, if the first came before we did
+			p.sees("# ")
+			p.types("echo de''bugging; exit\n")
+			p.sees("debugging\r\n")
+			return answer{code: p.leaves()}
+		},
+	},
+	{
+		name:     "a pod for one command",
+		sessions: []want{{verb: "attach", size: "132x43"}},
+		run: func(u user) answer {
+			p := u.sitsDown("run", "once", "-it", "--rm", "--restart=Never", "--image=exectape.invalid/busybox:e2e",
+				"--image-pull-policy=Never", "--overrides="+`{"spec":{"automountServiceAccountToken":false}}`, "--command", "--", "sh")
+			p.types("\n")
+			p.sees("# ")
+			p.types("echo ru''nning; exit\n")
+			p.sees("running\r\n")
+			return answer{code: p.leaves()}
+		},
+	},
+	{
+		name: "a file in and out",
+		// What kubectl cp copies out is a tar archive, whose bytes are tar's own.
+		sessions: []want{{verb: "exec", stdout: []byte{}}, {verb: "exec"}},
+		run: func(u user) answer {
+			there, back := filepath.Join(u.t.TempDir(), "there"), filepath.Join(u.t.TempDir(), "back")
+			big := bytes.Repeat(load, 6)
+			if err := os.WriteFile(there, big, 0o600); err != nil {
+				u.t.Fatal(err)
+			}
+			in := u.kubectl(nil, "cp", there, "web:/tmp/file", "--container=app")
+			out := u.kubectl(nil, "cp", "web:/tmp/file", back, "--container=app")
+			got, err := os.ReadFile(back)
+			if err != nil {
+				u.t.Fatal(err)
+			}
+			if !bytes.Equal(got, big) {
+				u.t.Errorf("%d bytes came back, which are not the %d that were copied in", len(got), len(big))
+			}
+			return answer{in.stdout + out.stdout, in.stderr, in.code + out.code}
+		},
+	},
+}
+
+// waitsForSize lets the shell wait until its terminal has a size, which comes
+// beside what is typed, and not in order with it.
+func (p *person) waitsForSize(rowsAndCols string) {
+	p.t.Helper()
+	p.types(fmt.Sprintf("until stty size | grep -qx '%s'; do :; done; stty size\n", rowsAndCols))
+	p.sees("\r\n" + rowsAndCols + "\r\n")
+}
+
+// short is an answer as a test's message can have it.
+func (a answer) short() string {
+	return fmt.Sprintf("code %d, stdout %.200q, stderr %.200q", a.code, a.stdout, strings.TrimSpace(a.stderr))
+}
+
+// each runs f for every scenario over each of kubectl's protocols.
+func each(t *testing.T, f func(s scenario, u user)) {
+	for _, spdy := range []bool{false, true} {
+		protocol := "WebSocket"
+		if spdy {
+			protocol = "SPDY"
+		}
+		t.Run(protocol, func(t *testing.T) {
+			for _, s := range scenarios {
+				t.Run(s.name, func(t *testing.T) { f(s, user{t, spdy}) })
+			}
+		})
+	}
+}
