@@ -24,6 +24,13 @@ type user struct {
 	spdy bool
 }
 
+func (u user) protocol() string {
+	if u.spdy {
+		return "SPDY"
+	}
+	return "WebSocket"
+}
+
 // kubectl runs kubectl to its end, with input on its stdin.
 func (u user) kubectl(input io.Reader, args ...string) answer {
 	u.t.Helper()
@@ -47,12 +54,12 @@ func (u user) does(args ...string) string {
 	return a.stdout
 }
 
-// command returns kubectl in the namespace of the tests' pods.
+// command returns kubectl. Unless told otherwise it is about the tests' pods.
 func (u user) command(args ...string) *exec.Cmd {
 	u.t.Helper()
 	ctx, cancel := context.WithTimeout(u.t.Context(), patience)
 	u.t.Cleanup(cancel)
-	cmd := kubernetes.Kubectl(ctx, append([]string{"--namespace=shop"}, args...)...)
+	cmd := kubernetes.Kubectl(ctx, args...)
 	cmd.Env = append(cmd.Env, "KUBECTL_REMOTE_COMMAND_WEBSOCKETS="+strconv.FormatBool(!u.spdy))
 	return cmd
 }

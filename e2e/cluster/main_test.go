@@ -76,7 +76,8 @@ func inside(m *testing.M) (code int, err error) {
 	defer func() { err = errors.Join(err, kubernetes.Close()) }()
 	for _, args := range [][]string{
 		{"apply", "--filename=pods.yaml"},
-		{"--namespace=shop", "wait", "--for=condition=Ready", "pod/web", "--timeout=90s"},
+		{"config", "set-context", "--current", "--namespace=shop"},
+		{"wait", "--for=condition=Ready", "pod/web", "--timeout=90s"},
 	} {
 		if said, err := kubernetes.Kubectl(ctx, args...).CombinedOutput(); err != nil {
 			return 0, fmt.Errorf("kubectl %q: %w\n%s", args, err, said)

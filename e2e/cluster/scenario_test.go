@@ -68,23 +68,22 @@ var scenarios = []scenario{
 	},
 	{
 		name:     "attach to a shell",
-		sessions: []want{{verb: "attach", size: "132x43"}},
+		sessions: []want{{verb: "attach", size: attached}},
 		run: func(u user) answer {
-			u.does("wait", "--for=condition=Ready", "pod/web", "--timeout=60s")
-			p := u.sitsDown("attach", "-it", "web", "--container=shell")
-			p.types("echo att''ached\n")
+			u.does(aPod("shell", "--attach=false", "--restart=Never")...)
+			defer u.does("delete", "pod", "shell", "--now")
+			u.does("wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
+			p := u.sitsDown("attach", "-it", "shell")
+			p.types("echo att''ached; exit\n")
 			p.sees("attached\r\n")
-			p.types("exit\n") // the container ends, and is started again
 			return answer{code: p.leaves()}
 		},
 	},
 	{
 		name:     "a container to debug another",
-		sessions: []want{{verb: "attach", size: "132x43"}},
+		sessions: []want{{verb: "attach", size: attached}},
 		run: func(u user) answer {
-			p := u.sitsDown("debug", "-it", "web", "--image=exectape.invalid/busybox:e2e", "--image-pull-policy=Never", "--", "sh")
-			p.types("\n") // for a prompt, if the first came before we did
-			p.sees("# ")
+			p := u.sitsDown("debug", "-it", "web", "--image="+busybox, "--image-pull-policy=Never", "--", "sh")
 			p.types("echo de''bugging; exit\n")
 			p.sees("debugging\r\n")
 			return answer{code: p.leaves()}
@@ -92,12 +91,9 @@ var scenarios = []scenario{
 	},
 	{
 		name:     "a pod for one command",
-		sessions: []want{{verb: "attach", size: "132x43"}},
+		sessions: []want{{verb: "attach", size: attached}},
 		run: func(u user) answer {
-			p := u.sitsDown("run", "once", "-it", "--rm", "--restart=Never", "--image=exectape.invalid/busybox:e2e",
-				"--image-pull-policy=Never", "--overrides="+`{"spec":{"automountServiceAccountToken":false}}`, "--command", "--", "sh")
-			p.types("\n")
-			p.sees("# ")
+			p := u.sitsDown(aPod("once", "--rm", "--restart=Never")...)
 			p.types("echo ru''nning; exit\n")
 			p.sees("running\r\n")
 			return answer{code: p.leaves()}
@@ -105,8 +101,9 @@ var scenarios = []scenario{
 	},
 	{
 		name: "a file in and out",
-		// What kubectl cp copies out is a tar archive, whose bytes are tar's own.
-		sessions: []want{{verb: "exec", stdout: []byte{}}, {verb: "exec"}},
+		// It asks whether the target is a directory, and unpacks. What it copies
+		// out is a tar archive, whose bytes are tar's own.
+		sessions: []want{{verb: "exec", exit: 1, stdout: []byte{}}, {verb: "exec", stdout: []byte{}}, {verb: "exec"}},
 		run: func(u user) answer {
 			there, back := filepath.Join(u.t.TempDir(), "there"), filepath.Join(u.t.TempDir(), "back")
 			big := bytes.Repeat(load, 6)
@@ -127,6 +124,19 @@ var scenarios = []scenario{
 	},
 }
 
+const busybox = "exectape.invalid/busybox:e2e"
+
+// attached is the size of a terminal of 132x43 as kubectl says it first when it
+// attaches: one more each way, so that what follows is a change, and draws the
+// screen.
+const attached = "133x44"
+
+// aPod returns what makes kubectl run a pod with a shell in a terminal.
+func aPod(name string, more ...string) []string {
+	return append([]string{"run", name, "-it", "--image=" + busybox, "--image-pull-policy=Never",
+		`--overrides={"spec":{"automountServiceAccountToken":false}}`, "--command"}, append(more, "--", "sh")...)
+}
+
 // waitsForSize lets the shell wait until its terminal has a size, which comes
 // beside what is typed, and not in order with it.
 func (p *person) waitsForSize(rowsAndCols string) {
@@ -142,14 +152,10 @@ func (a answer) short() string {
 
 // each runs f for every scenario over each of kubectl's protocols.
 func each(t *testing.T, f func(s scenario, u user)) {
-	for _, spdy := range []bool{false, true} {
-		protocol := "WebSocket"
-		if spdy {
-			protocol = "SPDY"
-		}
-		t.Run(protocol, func(t *testing.T) {
+	for _, u := range []user{{}, {spdy: true}} {
+		t.Run(u.protocol(), func(t *testing.T) {
 			for _, s := range scenarios {
-				t.Run(s.name, func(t *testing.T) { f(s, user{t, spdy}) })
+				t.Run(s.name, func(t *testing.T) { u.t = t; f(s, u) })
 			}
 		})
 	}

@@ -34,6 +34,7 @@ type Image struct {
 	Name       string
 	Layer      []byte // a tar archive
 	Entrypoint []string
+	Command    []string
 	Env        []string
 }
 
@@ -42,7 +43,7 @@ func (i Image) Write(w io.Writer) error {
 	config, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH,
 		"os":           "linux",
-		"config":       map[string]any{"Env": i.Env, "Entrypoint": i.Entrypoint},
+		"config":       map[string]any{"Env": i.Env, "Entrypoint": i.Entrypoint, "Cmd": i.Command},
 		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{digest(i.Layer)}},
 	})
 	if err != nil {
