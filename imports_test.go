@@ -29,9 +29,10 @@ var house = map[string]struct {
 	"websocket":                   {[]string{"session"}, []string{"session/sessiontest", "session/sessiontest/hostile"}, "it knows bytes and what they mean, not where they come from or are kept"},
 	"cast":                        {[]string{"session"}, nil, "it is a format: it knows no wire and no file"},
 	"sink":                        {[]string{"session", "cast"}, nil, "it keeps what it is told, by whatever protocol that came"},
+	"upload":                      {[]string{"sink"}, []string{"session"}, "it sends files; how sessions are recorded is nothing to it"},
 	"intercept":                   {[]string{"session"}, []string{"spdy"}, "it carries any protocol and tells any recorder; cmd hands it both"},
 	"iptables":                    {nil, nil, "it knows rules, not what they are for"},
-	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "intercept", "iptables"}, nil, "it is the wiring, and the one place to wire a new package into"},
+	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "iptables"}, nil, "it is the wiring, and the one place to wire a new package into"},
 }
 
 // outside has what only some may import, and what nobody may.
@@ -41,8 +42,10 @@ var outside = []struct {
 	tests   bool     // it goes for tests as well
 	why     string
 }{
-	{"go.uber.org/zap", in("cmd/exectape", "intercept", "sink", "iptables"), true,
+	{"go.uber.org/zap", in("cmd/exectape", "intercept", "sink", "upload", "iptables"), true,
 		"a log line is written where something is decided; a decoder returns an error"},
+	{"exectape/upload", in("cmd/exectape", "upload"), true,
+		"no session waits for a recorder elsewhere, whatever that does: what records knows none"},
 	{"os/exec", in("iptables"), false,
 		"only the rules need a program that isn't ours; exectape runs beside the runtime, as root"},
 	{"github.com/armon/go-socks5", []string{"intercept/socks.go"}, true,
