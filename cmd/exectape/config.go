@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -39,13 +40,19 @@ type config struct {
 	HalfCloseIdle time.Duration    `env:"HALF_CLOSE_IDLE" envDefault:"1m" doc:"how long the other half may be idle once one side has closed its own"`
 	Dir           string           `env:"DIR" envDefault:"/var/lib/exectape/casts" doc:"where the casts are kept"`
 	SessionMax    size             `env:"SESSION_MAX_BYTES" envDefault:"1GiB" doc:"how long the cast of one session may get; beyond it EXECTAPE_FAIL_POLICY decides whether the session goes on unrecorded or is ended"`
+	HTTPURL       url.URL          `env:"HTTP_URL" doc:"an HTTP recorder: finished casts are put below this URL, as in https://recorder.example/casts"`
+	HTTPTokenFile string           `env:"HTTP_TOKEN_FILE" doc:"a file with the bearer token for it; it may be replaced at any time, and so may the following three"`
+	HTTPCAFile    string           `env:"HTTP_CA_FILE" doc:"a file with the authorities, in PEM, to trust with it in place of the system's"`
+	HTTPCertFile  string           `env:"HTTP_CERT_FILE" doc:"a file with a client certificate for it, in PEM"`
+	HTTPKeyFile   string           `env:"HTTP_KEY_FILE" doc:"a file with that certificate's key, in PEM"`
+	HTTPLive      bool             `env:"HTTP_LIVE" envDefault:"false" doc:"send casts while they are live, too: true or false"`
+	HTTPGzip      bool             `env:"HTTP_GZIP" envDefault:"false" doc:"send casts compressed, as NAME.cast.gz: true or false"`
 	CastVersion   int              `env:"CAST_VERSION" envDefault:"2" doc:"the version of asciicast to write: 2 or 3"`
 	RecordStdin   sink.StdinMode   `env:"RECORD_STDIN" envDefault:"off" doc:"what is kept of what is typed, passwords included: off, nothing; count, how many bytes; full, every byte"`
 	LogLevel      zapcore.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"the least that is logged: debug, info, warn or error"`
 	LogFormat     string           `env:"LOG_FORMAT" envDefault:"json" doc:"json or console, to standard error"`
 	DrainTimeout  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"1h" doc:"how long sessions may go on after SIGTERM"`
 
-	plain bool              // no colours are wanted: by NO_COLOR, or because of what TERM is
 	given map[string]string // the EXECTAPE_ variables that were set, by their full names
 }
 
@@ -56,6 +63,8 @@ var redirected = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 // to answer if it is not. A variable that has no check takes any value.
 func (c config) checks() []check {
 	port, socks := c.Listen.Port(), c.SOCKS5Listen
+	recorder := c.given[prefix+"HTTP_URL"]
+	sends, secure := recorder != "", recorder != "" && !strings.HasPrefix(recorder, "http:")
 	return []check{
 		{"LISTEN", c.Listen.Addr() == redirected && port > 0 && port < 1024,
 			"not 127.0.0.1 with a port below 1024, which no unprivileged process can take over; write 127.0.0.1:1015"},
@@ -74,6 +83,13 @@ func (c config) checks() []check {
 		{"HEAD_TIMEOUT", c.HeadTimeout > 0, notDuration},
 		{"HALF_CLOSE_IDLE", c.HalfCloseIdle > 0, notDuration},
 		{"SESSION_MAX_BYTES", c.SessionMax > 0, notSize},
+		{"HTTP_URL", c.HTTPURL == url.URL{} || isPlace(c.HTTPURL), notPlace},
+		{"HTTP_TOKEN_FILE", c.HTTPTokenFile == "" || sends, noRecorder},
+		{"HTTP_CA_FILE", c.HTTPCAFile == "" || secure, noTLS},
+		{"HTTP_CERT_FILE", c.HTTPCertFile == "" || secure && c.HTTPKeyFile != "", noTLS + ", and EXECTAPE_HTTP_KEY_FILE"},
+		{"HTTP_KEY_FILE", c.HTTPKeyFile == "" || secure && c.HTTPCertFile != "", noTLS + ", and EXECTAPE_HTTP_CERT_FILE"},
+		{"HTTP_LIVE", !c.HTTPLive || sends, notWanted},
+		{"HTTP_GZIP", !c.HTTPGzip || sends, notWanted},
 		{"CAST_VERSION", c.CastVersion == 2 || c.CastVersion == 3,
 			"not a version of asciicast that exectape writes; write 2 or 3"},
 		{"RECORD_STDIN", true,
@@ -118,9 +134,8 @@ func (m mistake) Error() string {
 // Its error has a line for every mistake. Beside an error the config is good
 // only for being asked what else is wrong with it.
 func loadConfig(environ []string) (config, error) {
-	all := env.ToMap(environ)
-	cfg := config{given: make(map[string]string), plain: all["NO_COLOR"] != "" || all["TERM"] == "dumb"}
-	for name, value := range all {
+	cfg := config{given: make(map[string]string)}
+	for name, value := range env.ToMap(environ) {
 		if strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, testPrefix) && value != "" {
 			cfg.given[name] = value
 		}
@@ -133,7 +148,7 @@ func loadConfig(environ []string) (config, error) {
 	var mistakes []error
 	for _, c := range cfg.checks() {
 		if !c.ok || slices.Contains(unread, c.name) {
-			mistakes = append(mistakes, mistake{c.name, cfg.given[prefix+c.name], c.answer})
+			mistakes = append(mistakes, mistake{c.name, presentable(c.name, cfg.given[prefix+c.name]), c.answer})
 		}
 	}
 	if cfg.IPTables == iptables.Off && cfg.given[prefix+"LISTEN"] == "" {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,13 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		"EXECTAPE_HALF_CLOSE_IDLE=2m",
 		"EXECTAPE_DIR=/casts",
 		"EXECTAPE_SESSION_MAX_BYTES=64MiB",
+		"EXECTAPE_HTTP_URL=https://recorder.example/casts",
+		"EXECTAPE_HTTP_TOKEN_FILE=/token",
+		"EXECTAPE_HTTP_CA_FILE=/ca",
+		"EXECTAPE_HTTP_CERT_FILE=/cert",
+		"EXECTAPE_HTTP_KEY_FILE=/key",
+		"EXECTAPE_HTTP_LIVE=true",
+		"EXECTAPE_HTTP_GZIP=true",
 		"EXECTAPE_CAST_VERSION=3",
 		"EXECTAPE_RECORD_STDIN=full",
 		"EXECTAPE_LOG_LEVEL=debug",
@@ -75,6 +83,13 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		HalfCloseIdle: 2 * time.Minute,
 		Dir:           "/casts",
 		SessionMax:    64 << 20,
+		HTTPURL:       url.URL{Scheme: "https", Host: "recorder.example", Path: "/casts"},
+		HTTPTokenFile: "/token",
+		HTTPCAFile:    "/ca",
+		HTTPCertFile:  "/cert",
+		HTTPKeyFile:   "/key",
+		HTTPLive:      true,
+		HTTPGzip:      true,
 		CastVersion:   3,
 		RecordStdin:   sink.StdinFull,
 		LogLevel:      zapcore.DebugLevel,
@@ -131,6 +146,16 @@ func TestConfigRefuses(t *testing.T) {
 		"HALF_CLOSE_IDLE=-1m",
 		"SESSION_MAX_BYTES=1G",
 		"SESSION_MAX_BYTES=0B",
+		"HTTP_URL=recorder.example/casts", // no scheme
+		"HTTP_URL=ftp://recorder.example",
+		"HTTP_URL=http:///casts", // no host
+		"HTTP_URL=http://recorder.example:http",
+		"HTTP_TOKEN_FILE=/token", // for whom?
+		"HTTP_CA_FILE=/ca",
+		"HTTP_CERT_FILE=/cert",
+		"HTTP_KEY_FILE=/key",
+		"HTTP_LIVE=true",
+		"HTTP_GZIP=yes",
 		"CAST_VERSION=1",
 		"CAST_VERSION=two",
 		"RECORD_STDIN=yes", // how much of it?
@@ -162,6 +187,50 @@ func TestConfigHasAnAnswerToNonsenseInAnyVariable(t *testing.T) {
 		if _, err := loadConfig([]string{prefix + v.name + "=?!"}); err == nil {
 			t.Errorf("%s%s: nonsense was taken; it lacks a check", prefix, v.name)
 		}
+	}
+}
+
+func TestConfigShowsNothingThatGivesAccessToTheRecorder(t *testing.T) {
+	for _, mistaken := range []string{
+		"https://user:secret@recorder.example/casts",
+		"https://secret@recorder.example/casts",
+		"https://recorder.example/casts?key=secret",
+		"https://recorder.example/casts#secret",
+		"https://user:se/cr@et:secret@recorder.example?secret",
+		"user:secret@recorder.example",
+	} {
+		_, err := loadConfig([]string{"EXECTAPE_HTTP_URL=" + mistaken})
+		if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "recorder.example") {
+			t.Errorf("%s: error = %v, want one that shows the host, and no secret", mistaken, err)
+		}
+	}
+}
+
+func TestConfigWantsWhatARecorderNeedsTogether(t *testing.T) {
+	for _, test := range []struct {
+		name    string
+		environ []string
+		want    []string // the variables that are mistaken
+	}{
+		{"a certificate without a key", []string{"HTTP_URL=https://r", "HTTP_CERT_FILE=/c"}, []string{"HTTP_CERT_FILE"}},
+		{"a key without a certificate", []string{"HTTP_URL=https://r", "HTTP_KEY_FILE=/k"}, []string{"HTTP_KEY_FILE"}},
+		{"an authority without TLS", []string{"HTTP_URL=http://r", "HTTP_CA_FILE=/ca"}, []string{"HTTP_CA_FILE"}},
+		{"only the URL is mistaken", []string{"HTTP_URL=https:/r", "HTTP_CA_FILE=/ca", "HTTP_LIVE=true"}, []string{"HTTP_URL"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var environ, got []string
+			for _, v := range test.environ {
+				environ = append(environ, prefix+v)
+			}
+			_, err := loadConfig(environ)
+			for line := range strings.Lines(err.Error()) {
+				name, _, _ := strings.Cut(strings.TrimPrefix(line, prefix), "=")
+				got = append(got, name)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("mistakes (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

@@ -55,12 +55,18 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	}
 	// No session waits for what an earlier run has left: it can be long.
 	serving.Go(func() error { finishLeftovers(ctx, dir, log); return nil })
+	// What the last sessions leave is still to be sent.
+	keeping, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
+	defer endKeeping()
+	serving.Go(func() error { keepHouse(keeping, cfg, dir, log); return nil })
 	tables, err := redirectHere(ctx, cfg, log)
 	if err == nil {
 		log.Info("ready", zap.Stringers("targets", cfg.Targets))
 		<-ctx.Done()
 	}
-	return errors.Join(err, drain(cfg, server, tables, log), serving.Wait())
+	err = errors.Join(err, drain(cfg, server, tables, log))
+	endKeeping()
+	return errors.Join(err, serving.Wait())
 }
 
 // finishLeftovers gives up when ctx ends; the next run goes on with it.

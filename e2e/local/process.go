@@ -10,8 +10,6 @@ import (
 
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	utilexec "k8s.io/utils/exec"
-
-	"exectape/e2e/terminal"
 )
 
 func runOnPipes(ctx context.Context, command []string, in io.Reader, out, err io.Writer) error {
@@ -36,7 +34,7 @@ func runOnPipes(ctx context.Context, command []string, in io.Reader, out, err io
 }
 
 func runOnTerminal(ctx context.Context, command []string, in io.Reader, out io.Writer, sizes <-chan remotecommand.TerminalSize) error {
-	ours, theirs, err := terminal.Open()
+	ours, theirs, err := openTerminal()
 	if err != nil {
 		return err
 	}
@@ -51,7 +49,7 @@ func runOnTerminal(ctx context.Context, command []string, in io.Reader, out io.W
 	}
 	go func() {
 		for size := range sizes {
-			_ = terminal.Resize(ours, size.Width, size.Height) // the process may have ended
+			_ = resize(ours, size) // the process may have ended
 		}
 	}()
 	if in != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -23,7 +24,7 @@ func (n *Node) RunPod(ctx context.Context, name string) (*Pod, error) {
 	config := &cri.PodSandboxConfig{
 		Metadata: &cri.PodSandboxMetadata{Name: name, Namespace: "default", Uid: name},
 		Linux: &cri.LinuxPodSandboxConfig{
-			CgroupParent: n.Cgroup(),
+			CgroupParent: "/" + os.Getenv(cgroupsVariable),
 			SecurityContext: &cri.LinuxSandboxSecurityContext{
 				NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE},
 			},
@@ -59,7 +60,7 @@ func (p *Pod) RunContainer(ctx context.Context, name string, process kubelet.Pro
 		SandboxConfig: p.config,
 		Config: &cri.ContainerConfig{
 			Metadata: &cri.ContainerMetadata{Name: name},
-			Image:    &cri.ImageSpec{Image: Busybox},
+			Image:    &cri.ImageSpec{Image: imageName},
 			Command:  process.Command,
 			Stdin:    process.Stdin,
 			Tty:      process.TTY,

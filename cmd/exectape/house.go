@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"net/url"
+	"time"
+
+	"exectape/sink"
+	"exectape/upload"
+
+	"go.uber.org/zap"
+)
+
+// houseWait is how long a directory is left alone that can't be locked: it may
+// be full.
+const houseWait = 10 * time.Second
+
+// keepHouse does for the directory what only one instance may do, until ctx
+// ends.
+func keepHouse(ctx context.Context, cfg config, dir *sink.Dir, log *zap.Logger) {
+	if cfg.HTTPURL == (url.URL{}) {
+		return
+	}
+	uploader := newUploader(cfg, dir, log)
+	for {
+		err := dir.Housekeeping(ctx, func(ctx context.Context) error {
+			uploader.Run(ctx)
+			return nil
+		})
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		log.Error("no cast is sent: the directory can't be locked", zap.Error(err))
+		select {
+		case <-time.After(houseWait):
+		case <-ctx.Done():
+		}
+	}
+}
+
+func newUploader(cfg config, dir *sink.Dir, log *zap.Logger) *upload.Uploader {
+	return upload.New(dir, upload.Config{
+		URL:       &cfg.HTTPURL,
+		TokenFile: cfg.HTTPTokenFile,
+		CAFile:    cfg.HTTPCAFile,
+		CertFile:  cfg.HTTPCertFile,
+		KeyFile:   cfg.HTTPKeyFile,
+		Live:      cfg.HTTPLive,
+		Gzip:      cfg.HTTPGzip,
+	}, log)
+}
