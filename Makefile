@@ -1,9 +1,9 @@
 # "make" alone prints what there is: the text behind each ##.
 
-.PHONY: help build test demo fuzz fmt lint clean
+.PHONY: help build test demo cluster-test fuzz fmt lint clean
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/exectape, a static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/exectape
@@ -20,6 +20,12 @@ test: ## install what is missing, then run all tests and fuzz targets, as root a
 demo: ## install what is missing, then record real sessions and show the casts
 	@e2e/install.sh
 	@go -C e2e run ./demo
+
+KUBERNETES := v1.37.2
+
+cluster-test: ## run kubectl against a real Kubernetes, which is built first where it has not been
+	@e2e/cluster/install.sh
+	EXECTAPE_TEST_KUBERNETES="$$(e2e/cluster/build.sh $(KUBERNETES))" go -C e2e test -count=1 ./cluster
 
 fuzz: ## run each fuzz target for five seconds
 	@tools/fuzz.sh 5s

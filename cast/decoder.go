@@ -70,6 +70,9 @@ func (d *Decoder) Header() Header { return d.header }
 // the decoder began.
 func (d *Decoder) Offset() int64 { return d.offset }
 
+// Line returns the number of the last line that was read. The header is line 1.
+func (d *Decoder) Line() int { return d.number }
+
 // Next returns the next event. Its error is io.EOF at the end of the cast, and
 // [ErrTorn] if the cast ends within a line.
 func (d *Decoder) Next() (Event, error) {

@@ -12,6 +12,8 @@
 //	recorder    runs exectape
 //	hostile     makes the frames that no client sends by accident
 //	tap         stands in front of a server and keeps what passes
+//	terminal    makes pseudo-terminals
 //	transcript  what was written so far, to be waited for
+//	cluster     a real Kubernetes of one node, and kubectl at it
 //	demo        shows a newcomer what exectape does
 package e2e

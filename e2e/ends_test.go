@@ -58,6 +58,8 @@ func TestAnEndPassesThrough(t *testing.T) {
 func (w way) upgraded(t *testing.T, target *net.TCPListener, verb string) (client, server *net.TCPConn) {
 	t.Helper()
 	client = w.mustDial(t, target.Addr().(*net.TCPAddr).AddrPort())
+	request := "POST /" + verb + "/token HTTP/1.1\r\n" + upgrade
+	say(t, client, request) // nobody connects to the target before
 	server, err := target.AcceptTCP()
 	if err != nil {
 		t.Fatal(err)
@@ -68,8 +70,6 @@ func (w way) upgraded(t *testing.T, target *net.TCPListener, verb string) (clien
 			t.Fatal(err)
 		}
 	}
-	request := "POST /" + verb + "/token HTTP/1.1\r\n" + upgrade
-	say(t, client, request)
 	hear(t, server, request)
 	say(t, server, "HTTP/1.1 101 "+http.StatusText(http.StatusSwitchingProtocols)+"\r\nConnection: Upgrade\r\nUpgrade: none\r\n\r\n")
 	talk(t, client).answers(http.StatusSwitchingProtocols)

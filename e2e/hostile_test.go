@@ -149,19 +149,17 @@ func (test trial) hold(t *testing.T, front *tap.Tap) testimony {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &attacker{path: u.Path, wire: &keptConn{TCPConn: byNFT.mustDial(t, front.Addr())}, left: make(chan error, 1)}
+	a := &attacker{path: u.Path, wire: &keptConn{TCPConn: byNFT.mustDial(t, front.Addr())}, front: front, left: make(chan error, 1)}
 	a.talker = talk(t, a.wire)
-	if a.line, err = front.Next(ctx); err != nil {
-		t.Fatal(err)
-	}
-	defer a.line.Close()
 	test.play(a)
-	if err := a.line.Wait(ctx); err != nil {
+	line := a.line()
+	defer line.Close()
+	if err := line.Wait(ctx); err != nil {
 		t.Fatalf("the connection to containerd never ended: %v", err)
 	}
 	return testimony{
 		sent: a.wire.sent.Bytes(), received: a.wire.received.Bytes(),
-		reached: a.line.FromClient.Bytes(), answered: a.line.FromServer.Bytes(),
+		reached: line.FromClient.Bytes(), answered: line.FromServer.Bytes(),
 		upgrade: a.upgrade, errorStream: a.errorStream,
 	}
 }
@@ -336,13 +334,29 @@ type attacker struct {
 	*talker
 	path    string // of the exec that it may ask for
 	wire    *keptConn
-	line    *tap.Line // of the same connection, at containerd
+	front   *tap.Tap  // of containerd
+	there   *tap.Line // nil: not asked for yet
 	upgrade int       // how much of what is received is HTTP
 	left    chan error
 
 	// Of a SPDY session.
 	blocks             hostile.Blocks
 	errorStream, stdin uint32
+}
+
+// line returns the same connection at containerd, which there is once the
+// attacker has said something.
+func (a *attacker) line() *tap.Line {
+	a.t.Helper()
+	if a.there != nil {
+		return a.there
+	}
+	line, err := a.front.Next(patiently(a.t))
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	a.there = line
+	return line
 }
 
 // A keptConn keeps what passes.
@@ -400,10 +414,10 @@ func (a *attacker) leaves(goodbye func(received []byte) bool) {
 	a.t.Helper()
 	a.awaits("the session's end", goodbye)
 	_ = a.wire.CloseWrite()
-	if err := a.line.ClientEnded(patiently(a.t)); err != nil {
+	if err := a.line().ClientEnded(patiently(a.t)); err != nil {
 		a.t.Fatalf("the client's end never reached containerd: %v", err)
 	}
-	_ = a.line.Close()
+	_ = a.line().Close()
 	if err := <-a.left; isTimeout(err) {
 		a.t.Fatalf("the connection never ended; received: %.1000q", a.wire.received.Bytes())
 	}

@@ -160,11 +160,12 @@ func mayRefuse(why, stream string) bool {
 		strings.Contains(why, "i/o timeout") && strings.Contains(strings.ToLower(stream), "chunked")
 }
 
-// reason is why a connection ended without an upgrade.
+// reason is why a connection ended without an upgrade. Other lines may be of the
+// session before, which says its last words when its client has gone.
 func reason(entries []observer.LoggedEntry) string {
 	for _, e := range entries {
-		if err, ok := e.ContextMap()["error"].(string); ok {
-			return e.Message + ": " + err
+		if err, ok := e.ContextMap()["error"].(string); ok && e.Message == "connection ended before an upgrade" {
+			return err
 		}
 	}
 	return "no reason"

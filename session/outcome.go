@@ -12,7 +12,8 @@ type Outcome struct {
 	plain  bool // text, not a status
 	text   []byte
 	told   int  // how much of the text was emitted, if it is plain
-	over   bool // the status is complete, or there is none
+	frames int  // in how many frames that was
+	over   bool // the outcome is complete, or there is none
 	object object
 }
 
@@ -34,6 +35,10 @@ func NewOutcome(subprotocol string) Outcome {
 // bytes; a runtime's error can quote a whole command line.
 const maxOutcome = 64 << 10
 
+// maxFrames bounds in how many frames a plain text may come, because each makes
+// the outcome known better. A runtime writes it in one.
+const maxFrames = 4
+
 // status is the part of metav1.Status that the runtime fills in
 // (k8s.io/cri-streaming, remotecommand/errors.go).
 type status struct {
@@ -45,8 +50,10 @@ type status struct {
 	Code     int      `json:"code,omitempty"`
 }
 
+// details have room for one cause, which is how many a runtime gives: an array's
+// other elements are skipped, where a slice would grow.
 type details struct {
-	Causes []cause `json:"causes,omitempty"`
+	Causes [1]cause `json:"causes"`
 }
 
 type cause struct {
@@ -75,9 +82,14 @@ func (o *Outcome) Tell(p []byte, emit func(Event)) {
 // End is called where one of the error stream's frames ends, which is where the
 // client gets it. Plain text has no other end: the outcome is all of it so far.
 func (o *Outcome) End(emit func(Event)) {
-	if o.plain && o.told < len(o.text) {
-		o.told = len(o.text)
-		emit(Event{Kind: Status, Exit: &Exit{Code: NoCode, Message: string(o.text)}})
+	if !o.plain || o.told == len(o.text) {
+		return
+	}
+	o.told = len(o.text)
+	o.frames++
+	emit(Event{Kind: Status, Exit: &Exit{Code: NoCode, Message: string(o.text)}})
+	if o.frames == maxFrames {
+		o.over, o.text, o.told = true, nil, 0
 	}
 }
 

@@ -108,17 +108,20 @@ func (d *Dir) lock(how int) (unlock func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = unix.Flock(int(self.Fd()), how)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
+	if err := flock(self, how); err != nil {
 		_ = self.Close()
 		return nil, fmt.Errorf("lock the directory of casts: %w", err)
 	}
 	return func() { _ = self.Close() }, nil
+}
+
+// flock is flock(2), however often a signal comes.
+func flock(file *os.File, how int) error {
+	for {
+		if err := unix.Flock(int(file.Fd()), how); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
 }
 
 // sync makes the names in the directory durable.

@@ -23,19 +23,22 @@ type leftover struct {
 	stem string // of the name that it is to have
 }
 
+// damaged begins the detail of a cast that the disk may not have.
+const damaged = "damaged: "
+
 // finish turns a cast into a finished one with its summary beside it. The file
 // stays locked until its owner closes it.
 func (d *Dir) finish(l leftover, s *session.Summary) error {
 	// A failed fdatasync is not tried again: the kernel may have dropped the
 	// pages, and would then report success.
-	damaged := unix.Fdatasync(int(l.file.Fd()))
-	if damaged != nil {
-		damaged = fmt.Errorf("damaged: fdatasync: %w", damaged)
-		addDetail(s, damaged.Error())
+	lost := unix.Fdatasync(int(l.file.Fd()))
+	if lost != nil {
+		lost = fmt.Errorf(damaged+"fdatasync: %w", lost)
+		addDetail(s, lost.Error())
 	}
-	sum, err := checksum(l.file)
+	sum, err := checksum(whole(l.file))
 	s.SHA256 = sum
-	errs := []error{damaged, err}
+	errs := []error{lost, err}
 	if IsLive(l.name) {
 		err = d.root.Rename(l.name, l.stem+castSuffix)
 	}
@@ -74,10 +77,10 @@ func (d *Dir) writeSummary(stem string, s *session.Summary) error {
 	return d.root.Rename(stem+tempSuffix, stem+summarySuffix)
 }
 
-// checksum returns the SHA-256 of file as sha256sum prints it.
-func checksum(file *os.File) (string, error) {
+// checksum returns the SHA-256 of what r reads as sha256sum prints it.
+func checksum(r io.Reader) (string, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, whole(file)); err != nil {
+	if _, err := io.Copy(h, r); err != nil {
 		return "", fmt.Errorf("checksum: %w", err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

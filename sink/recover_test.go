@@ -109,7 +109,10 @@ func leave(t *testing.T, spoil func(path string)) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	d := openDir(t, dir)
-	r := begin(t, d, "7f3a9c01")
+	info := newInfo("7f3a9c01")
+	info.Start = started
+	r, err := d.Open(info)
+	must(t, err)
 	record(t, r, session.Event{Kind: session.Opened, Stream: session.ResizeStream},
 		session.Event{Kind: session.Resize, Size: session.Size{Cols: 132, Rows: 43}},
 		output(session.Stdout, "one\n"), output(session.Stdout, "two\n"))

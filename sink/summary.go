@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"exectape/cast"
@@ -25,6 +26,24 @@ func describe(h cast.Header) session.Summary {
 		s.Streams.Stdin = &session.Count{Bytes: *n}
 	}
 	return s
+}
+
+// facts is the inverse of describe, for a cast that says have: what its header
+// says if its summary is right.
+func facts(s *session.Summary, have cast.Facts) cast.Facts {
+	f := cast.Facts{
+		ID: s.ID, Verb: s.Verb, Protocol: s.Protocol, Subprotocol: s.Subprotocol, Target: s.Target,
+		TTY: s.TTY, ExitCode: s.ExitCode, EndReason: s.EndReason, EndDetail: s.EndDetail,
+		Identity: s.Identity, Claims: s.Claims,
+		StdinBytes: have.StdinBytes, // which is compared with all that was counted
+	}
+	if have.EndReason == "" && s.EndReason == session.EndInterrupted { // nobody was there to say so
+		f.EndReason = ""
+	}
+	if strings.HasPrefix(s.EndDetail, damaged) { // found out when the header was written
+		f.EndDetail = have.EndDetail
+	}
+	return f
 }
 
 // A tally is what a header does not say: how much there is of what.
@@ -85,6 +104,8 @@ type reading struct {
 	header cast.Header // as the last h has it
 	tally  tally
 	took   time.Duration
+	closed bool // the last event is an h
+	early  int  // the first line that is earlier than the one before it; 0: none
 }
 
 // read reads the events of a cast whose slot says header.
@@ -102,7 +123,10 @@ func read(d *cast.Decoder, header cast.Header) (reading, error) {
 		if err != nil {
 			return r, err
 		}
-		r.took = ev.At
+		if ev.At < r.took && r.early == 0 {
+			r.early = d.Line()
+		}
+		r.took, r.closed = ev.At, ev.Code == "h"
 	}
 }
 

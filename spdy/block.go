@@ -30,6 +30,7 @@ type inflater struct {
 	in      unread
 	zlib    io.Reader
 	scratch [512]byte
+	skipped [256]byte
 }
 
 // unread is the compressed bytes that the inflater has not come to.
@@ -157,9 +158,8 @@ func (f *inflater) text(check func([]byte) error) ([]byte, error) {
 	if err := check(kept); err != nil {
 		return nil, err
 	}
-	var more [256]byte
 	for left := length - uint32(len(kept)); left > 0; {
-		part := more[:min(left, uint32(len(more)))]
+		part := f.skipped[:min(left, uint32(len(f.skipped)))]
 		if _, err := io.ReadFull(f.zlib, part); err != nil {
 			return nil, short(err)
 		}

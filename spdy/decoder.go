@@ -13,6 +13,7 @@ type Decoder struct {
 	streams map[uint32]*stream
 	nextID  uint32 // the lowest id that the server would accept next
 	errorID uint32 // of the first error stream, or 0
+	resizes int    // how many resize streams there are
 	outcome session.Outcome
 
 	// During a Feed only.
@@ -20,12 +21,17 @@ type Decoder struct {
 	emit func(session.Event)
 }
 
+// maxResizes bounds the resize streams that are read. A server reads one, of
+// those that were opened before its session begins, which takes at most 5
+// streams.
+const maxResizes = 8
+
 // stream is one that the client opened and the server accepted. It is never
 // forgotten and never changes its type: what the server still sends on an id
 // that was reset, finished or opened again belongs to its first type.
 type stream struct {
 	is    session.Stream
-	sizes session.Sizes // of a resize stream
+	sizes *session.Sizes // of a resize stream; nil: they are not read
 }
 
 // maxStreams bounds the streams of one session. kubectl opens 4.
@@ -82,9 +88,14 @@ func (d *Decoder) controlFrame(h header, streamType string) error {
 	if len(d.streams) == maxStreams {
 		return fmt.Errorf("more than %d streams", maxStreams)
 	}
-	d.streams[h.word(0)] = &stream{is: is}
-	if is == session.ErrorStream && d.errorID == 0 {
+	s := &stream{is: is}
+	d.streams[h.word(0)] = s
+	switch {
+	case is == session.ErrorStream && d.errorID == 0:
 		d.errorID = h.word(0)
+	case is == session.ResizeStream && d.resizes < maxResizes:
+		d.resizes++
+		s.sizes = new(session.Sizes)
 	}
 	d.emit(session.Event{Kind: session.Opened, Stream: is})
 	return nil
@@ -145,7 +156,7 @@ func (d *Decoder) typed(s *stream, p []byte) {
 	case s == nil:
 	case s.is == session.Stdin:
 		d.emit(session.Event{Kind: session.Input, Stream: s.is, Data: p})
-	case s.is == session.ResizeStream:
+	case s.sizes != nil:
 		s.sizes.Feed(p, d.emit)
 	}
 }

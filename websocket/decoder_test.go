@@ -2,13 +2,13 @@ package websocket_test
 
 import (
 	"bytes"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"exectape/session"
 	"exectape/session/sessiontest"
+	"exectape/session/sessiontest/hostile"
 	"exectape/websocket"
 
 	"github.com/google/go-cmp/cmp"
@@ -55,10 +55,10 @@ func TestAClientsFramesAreReadAsTheServerReadsThem(t *testing.T) {
 		{"a continuation that goes on with another channel", join(masked(binaryFrame, "\x00hello"), masked(fin|continuation, "\x01lo")), "hello"},
 		{"126 bytes", masked(fin|binaryFrame, "\x00"+strings.Repeat("x", 125)), strings.Repeat("x", 125)},
 		{"65536 bytes", masked(fin|binaryFrame, "\x00"+strings.Repeat("x", 65535)), strings.Repeat("x", 65535)},
-		{"16 bits for a length of 6", extended(fin|binaryFrame, 16, 6, hello), "hello"},
-		{"64 bits for a length of 6", extended(fin|binaryFrame, 64, 6, hello), "hello"},
-		{"the top bit of 64", extended(fin|binaryFrame, 64, 1<<63|6, hello), "hello"},
-		{"a payload that never ends", extended(fin|binaryFrame, 64, 32<<20, hello), "hello"},
+		{"16 bits for a length of 6", extended(fin|binaryFrame, hostile.Bits16, 6, hello), "hello"},
+		{"64 bits for a length of 6", extended(fin|binaryFrame, hostile.Bits63, 6, hello), "hello"},
+		{"the top bit of 64", extended(fin|binaryFrame, hostile.Bits63, 1<<63|6, hello), "hello"},
+		{"a payload that never ends", extended(fin|binaryFrame, hostile.Bits63, 32<<20, hello), "hello"},
 		{"empty frames between", join(masked(fin|binaryFrame, ""), masked(fin|binaryFrame, hello), masked(fin|text, "")), "hello"},
 		{"a channel and nothing else", join(masked(fin|binaryFrame, "\x00"), masked(fin|binaryFrame, hello)), "hello"},
 		{"channels that the server does not read", join(masked(fin|binaryFrame, "\x01a"), masked(fin|binaryFrame, "\x02a"), masked(fin|binaryFrame, "\x03a"),
@@ -190,7 +190,7 @@ func TestWhatTheServerSends(t *testing.T) {
 		{"fragments of base64", base64v4, [][]byte{plain(text, "1b3"), plain(fin|continuation, "V0")}, sessiontest.Seen{output(session.Stdout, "out")}},
 		{"pings, pongs, and output behind its close frame", v4, [][]byte{plain(fin|ping, "\x01no"), plain(fin|pong, "\x01no"), plain(fin|closeFrame, "\x03\xe8"), plain(fin|binaryFrame, "\x01out")},
 			sessiontest.Seen{output(session.Stdout, "out")}},
-		{"more than 32 MiB", v4, [][]byte{prefix(fin|binaryFrame, 0, 64, 1<<40), []byte("\x01out")}, sessiontest.Seen{output(session.Stdout, "out")}},
+		{"more than 32 MiB", v4, [][]byte{[]byte("\x82\x7f\x00\x00\x01\x00\x00\x00\x00\x00\x01out")}, sessiontest.Seen{output(session.Stdout, "out")}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -213,8 +213,8 @@ func TestWhatCanNotBeDecodedIsKeptFromItsFirstByte(t *testing.T) {
 		{"an unmasked empty one", v4, session.FromClient, nil, plain(fin|binaryFrame, ""), "not masked"},
 		{"an unmasked ping", v4, session.FromClient, nil, plain(fin|ping, strings.Repeat("x", 200)), "not masked"},
 		{"an unmasked close", v4, session.FromClient, nil, plain(fin|closeFrame, "\x03\xe8"), "not masked"},
-		{"one byte more than 32 MiB", v4, session.FromClient, nil, extended(fin|binaryFrame, 64, 32<<20+1, "\x00hello"), "at most 33554432"},
-		{"2^63-1 bytes, whatever the top bit", v4, session.FromClient, nil, extended(fin|7, 64, 1<<64-1, "\x00hello"), "9223372036854775807 bytes"},
+		{"one byte more than 32 MiB", v4, session.FromClient, nil, extended(fin|binaryFrame, hostile.Bits63, 32<<20+1, "\x00hello"), "at most 33554432"},
+		{"2^63-1 bytes, whatever the top bit", v4, session.FromClient, nil, extended(fin|7, hostile.Bits63, 1<<64-1, "\x00hello"), "9223372036854775807 bytes"},
 		{"data behind a close frame", v4, session.FromClient, masked(fin|closeFrame, "\x03\xe8"), masked(fin|binaryFrame, "\x00hello"), "behind the close frame"},
 		{"a ping behind a close frame", v4, session.FromClient, masked(closeFrame, ""), masked(fin|ping, ""), "behind the close frame"},
 		{"in v5, a continuation of nothing", v5, session.FromClient, nil, masked(fin|continuation, "\x00hello"), "continues no message"},
@@ -324,75 +324,6 @@ func TestAFarewellMayBeLong(t *testing.T) {
 			t.Errorf("of %d bytes: % x...", length, got[:12])
 		}
 	}
-}
-
-// A claim costs nothing, and a large frame no more than a small one.
-func TestMemoryDoesNotFollowWhatIsSent(t *testing.T) {
-	blanks := strings.Repeat("ICAg", 512<<10) // in base64, or not
-	claim := func(channel string) []byte {
-		return extended(fin|binaryFrame, 64, 32<<20, channel+blanks)
-	}
-	tests := []struct {
-		name, subprotocol string
-		wire              []byte
-	}{
-		{"stdin", v4, claim("\x00")},
-		{"a channel that is none", v4, claim("\x09")},
-		{"a ping", v4, extended(fin|ping, 64, 1<<63-1, blanks)},
-		{"stdin in base64", base64v4, claim("0")},
-		{"a channel that is none in base64", base64v4, claim("9")},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			got := allocated(func() {
-				if err := websocket.New(test.subprotocol).Feed(session.FromClient, test.wire, func(session.Event) {}); err != nil {
-					t.Error(err)
-				}
-			})
-			if got > 128<<10 {
-				t.Errorf("%d bytes allocated for %d", got, len(test.wire))
-			}
-		})
-	}
-}
-
-// A resize is parsed in parts, each of which costs something, but not for long.
-func TestAResizeWithoutEndIsNotKept(t *testing.T) {
-	tests := []struct{ name, subprotocol, blanks string }{
-		{"binary", v4, "\x04" + strings.Repeat(" ", 2<<20)},
-		{"base64", base64v4, "4" + strings.Repeat("ICAg", 512<<10)},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			wire := extended(fin|binaryFrame, 64, 32<<20, test.blanks)
-			before := live()
-			d := websocket.New(test.subprotocol)
-			if err := d.Feed(session.FromClient, wire, func(session.Event) {}); err != nil {
-				t.Error(err)
-			}
-			if got := live() - before; got > 64<<10 {
-				t.Errorf("%d bytes kept of %d", got, len(wire))
-			}
-			runtime.KeepAlive(d)
-		})
-	}
-}
-
-// live returns how many bytes are in use.
-func live() int64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
-}
-
-// allocated returns how many bytes f allocates.
-func allocated(f func()) uint64 {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	return after.TotalAlloc - before.TotalAlloc
 }
 
 func FuzzCutsDoNotMatter(f *testing.F) {

@@ -53,6 +53,7 @@ type config struct {
 	LogFormat     string           `env:"LOG_FORMAT" envDefault:"json" doc:"json or console, to standard error"`
 	DrainTimeout  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"1h" doc:"how long sessions may go on after SIGTERM"`
 
+	plain bool              // no colours are wanted: by NO_COLOR, or because of what TERM is
 	given map[string]string // the EXECTAPE_ variables that were set, by their full names
 }
 
@@ -134,8 +135,9 @@ func (m mistake) Error() string {
 // Its error has a line for every mistake. Beside an error the config is good
 // only for being asked what else is wrong with it.
 func loadConfig(environ []string) (config, error) {
-	cfg := config{given: make(map[string]string)}
-	for name, value := range env.ToMap(environ) {
+	all := env.ToMap(environ)
+	cfg := config{given: make(map[string]string), plain: all["NO_COLOR"] != "" || all["TERM"] == "dumb"}
+	for name, value := range all {
 		if strings.HasPrefix(name, prefix) && !strings.HasPrefix(name, testPrefix) && value != "" {
 			cfg.given[name] = value
 		}

@@ -60,9 +60,10 @@ type command struct {
 var commands = []command{
 	{"run", "", "record the sessions of this node until SIGTERM, then drain", needsRun, record},
 	{"rules", "print|apply|check|remove", "the iptables rules that lead to exectape", needsRules, reader(runRules)},
-	{"ls", "[--json] [DIR|FILE ...]", "list casts, the live ones too", nothing, reader(runLs)},
+	{"ls", "[FILTER ...] [--json] [DIR|FILE ...]", "list casts, the live ones too", nothing, reader(runLs)},
 	{"cat", "[--stream stdout|stderr|stdin] FILE", "the very bytes that the client got, or sent", nothing, reader(runCat)},
 	{"tail", "[--session ID] [DIR]", "follow live sessions", nothing, reader(runTail)},
+	{"verify", "[--json] [DIR|FILE ...]", "whether casts are what was recorded", nothing, reader(runVerify)},
 }
 
 func nothing(config, []string) error { return nil }

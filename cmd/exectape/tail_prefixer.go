@@ -2,10 +2,7 @@ package main
 
 import (
 	"bytes"
-	"fmt"
 	"io"
-	"unicode"
-	"unicode/utf8"
 
 	"exectape/cast"
 )
@@ -25,8 +22,9 @@ func shown(ev cast.Event) ([]byte, error) {
 // A prefixer prints the output of many sessions so that it can be told apart and
 // can't do anything to the terminal.
 type prefixer struct {
-	w    io.Writer
-	last string // the session of the line that has not ended, or ""
+	w       io.Writer
+	palette palette
+	last    string // the session of the line that has not ended, or ""
 }
 
 // line prints a line of our own.
@@ -45,35 +43,22 @@ func (p *prefixer) write(id string, data []byte) error {
 			if p.last != "" {
 				b.WriteByte('\n')
 			}
-			b.WriteString(id + "| ")
+			b.WriteString(p.palette.paint(colourOf(id), id+"|") + " ")
 			p.last = id
 		}
-		n := visible(&b, data)
-		if data[0] == '\n' {
+		switch {
+		case data[0] == '\n':
 			p.last = ""
+			fallthrough
+		case data[0] == '\t':
+			b.WriteByte(data[0])
+			data = data[1:]
+		case data[0] == '\r' && len(data) > 1 && data[1] == '\n':
+			data = data[1:]
+		default:
+			data = data[visible(&b, data):]
 		}
-		data = data[n:]
 	}
 	_, err := p.w.Write(b.Bytes())
 	return err
-}
-
-// visible appends the first character of data so that it can only be seen, and
-// returns its length.
-func visible(b *bytes.Buffer, data []byte) int {
-	r, n := utf8.DecodeRune(data)
-	switch {
-	case r == '\n' || r == '\t':
-		b.WriteRune(r)
-	case r == '\r' && len(data) > 1 && data[1] == '\n':
-	case r < ' ' || r == 0x7f:
-		b.Write([]byte{'^', byte(r) ^ 0x40})
-	case r == utf8.RuneError && n == 1:
-		fmt.Fprintf(b, `\x%02x`, data[0])
-	case !unicode.IsPrint(r):
-		fmt.Fprintf(b, `\u%04x`, r)
-	default:
-		b.WriteRune(r)
-	}
-	return n
 }

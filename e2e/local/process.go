@@ -10,6 +10,8 @@ import (
 
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 	utilexec "k8s.io/utils/exec"
+
+	"exectape/e2e/terminal"
 )
 
 func runOnPipes(ctx context.Context, command []string, in io.Reader, out, err io.Writer) error {
@@ -34,7 +36,7 @@ func runOnPipes(ctx context.Context, command []string, in io.Reader, out, err io
 }
 
 func runOnTerminal(ctx context.Context, command []string, in io.Reader, out io.Writer, sizes <-chan remotecommand.TerminalSize) error {
-	ours, theirs, err := openTerminal()
+	ours, theirs, err := terminal.Open()
 	if err != nil {
 		return err
 	}
@@ -49,7 +51,7 @@ func runOnTerminal(ctx context.Context, command []string, in io.Reader, out io.W
 	}
 	go func() {
 		for size := range sizes {
-			_ = resize(ours, size) // the process may have ended
+			_ = terminal.Resize(ours, size.Width, size.Height) // the process may have ended
 		}
 	}()
 	if in != nil {

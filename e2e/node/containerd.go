@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -60,7 +61,7 @@ func Start(ctx context.Context, streaming netip.AddrPort) (_ *Node, err error) {
 	if err := n.startContainerd(); err != nil {
 		return n, err
 	}
-	n.conn, err = grpc.NewClient("unix://"+n.socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	n.conn, err = grpc.NewClient("unix://"+n.Socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return n, err
 	}
@@ -70,11 +71,27 @@ func Start(ctx context.Context, streaming netip.AddrPort) (_ *Node, err error) {
 		return n, fmt.Errorf("wait for containerd: %w", err)
 	}
 	n.Version = version.GetRuntimeName() + " " + version.GetRuntimeVersion()
-	return n, n.importImage(ctx)
+	var image bytes.Buffer
+	if err := writeBusybox(&image); err != nil {
+		return n, err
+	}
+	return n, n.Import(ctx, &image)
 }
 
-func (n *Node) socket() string  { return filepath.Join(n.directory, "socket") }
-func (n *Node) logFile() string { return filepath.Join(n.directory, "log") }
+// Socket is where containerd serves its own interface, and the kubelet's.
+func (n *Node) Socket() string { return filepath.Join(n.directory, "socket") }
+
+// Cgroup is the one above those of all containers. It is removed in the end.
+func (n *Node) Cgroup() string { return "/" + os.Getenv(cgroupsVariable) }
+
+// ConfigureNetwork says, as a CNI configuration list, how pods that don't have
+// the node's network get one.
+func (n *Node) ConfigureNetwork(list string) error {
+	return os.WriteFile(filepath.Join(n.networks(), "pods.conflist"), []byte(list), 0o600)
+}
+
+func (n *Node) networks() string { return filepath.Join(n.directory, "cni") }
+func (n *Node) logFile() string  { return filepath.Join(n.directory, "log") }
 
 var configuration = template.Must(template.New("").Parse(`version = 2
 root = "{{.Directory}}/root"
@@ -90,7 +107,7 @@ state = "{{.Directory}}/state"
   disable_apparmor = true
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "{{.Directory}}/cni"
+    bin_dir = "/usr/lib/cni"
     conf_dir = "{{.Directory}}/cni"
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
@@ -98,8 +115,11 @@ state = "{{.Directory}}/state"
 
 func (n *Node) startContainerd() error {
 	var config bytes.Buffer
-	err := configuration.Execute(&config, map[string]any{"Directory": n.directory, "Streaming": n.Streaming, "Image": imageName})
+	err := configuration.Execute(&config, map[string]any{"Directory": n.directory, "Streaming": n.Streaming, "Image": Busybox})
 	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(n.networks(), 0o700); err != nil {
 		return err
 	}
 	file := filepath.Join(n.directory, "config.toml")
@@ -118,17 +138,13 @@ func (n *Node) startContainerd() error {
 	return nil
 }
 
-// importImage gives containerd its only image. Its own command for that is the
-// one way that needs no registry.
-func (n *Node) importImage(ctx context.Context) error {
-	var image bytes.Buffer
-	if err := writeImage(&image); err != nil {
-		return err
-	}
-	ctr := exec.CommandContext(ctx, "ctr", "--address", n.socket(), "--namespace", "k8s.io", "images", "import", "-")
-	ctr.Stdin = &image
+// Import gives containerd an image, as [Image.Write] or "docker save" wrote it.
+// Its own command for that is the one way that needs no registry.
+func (n *Node) Import(ctx context.Context, archive io.Reader) error {
+	ctr := exec.CommandContext(ctx, "ctr", "--address", n.Socket(), "--namespace", "k8s.io", "images", "import", "-")
+	ctr.Stdin = archive
 	if said, err := ctr.CombinedOutput(); err != nil {
-		return fmt.Errorf("import the image: %w\n%s", err, said)
+		return fmt.Errorf("import an image: %w\n%s", err, said)
 	}
 	return nil
 }

@@ -13,9 +13,11 @@ import (
 	"strings"
 )
 
+// Busybox is the image that every node has, and that pods are made of.
+const Busybox = "exectape.invalid/busybox:e2e"
+
 const (
-	busybox   = "/bin/busybox" // of Debian's busybox-static
-	imageName = "exectape.invalid/busybox:e2e"
+	busybox = "/bin/busybox" // of Debian's busybox-static
 
 	// keeper is the process of a pod without one of its own, as "pause" is
 	// elsewhere.
@@ -27,32 +29,36 @@ trap 'exit 0' TERM
 while :; do sleep 3600 & wait $!; done
 `
 
-// writeImage writes the image that everything runs in, as "docker save" would:
-// busybox, each of its applets, and the keeper.
-func writeImage(w io.Writer) error {
-	layer, err := imageLayer()
-	if err != nil {
-		return err
-	}
+// An Image is one layer and how to start what is in it.
+type Image struct {
+	Name       string
+	Layer      []byte // a tar archive
+	Entrypoint []string
+	Command    []string
+	Env        []string
+}
+
+// Write writes the image as "docker save" would.
+func (i Image) Write(w io.Writer) error {
 	config, err := json.Marshal(map[string]any{
 		"architecture": runtime.GOARCH,
 		"os":           "linux",
-		"config":       map[string]any{"Env": []string{"PATH=/bin"}, "Entrypoint": []string{keeper}},
-		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},
+		"config":       map[string]any{"Env": i.Env, "Entrypoint": i.Entrypoint, "Cmd": i.Command},
+		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{digest(i.Layer)}},
 	})
 	if err != nil {
 		return err
 	}
 	manifest, err := json.Marshal([]map[string]any{{
 		"Config":   "config.json",
-		"RepoTags": []string{imageName},
+		"RepoTags": []string{i.Name},
 		"Layers":   []string{"layer.tar"},
 	}})
 	if err != nil {
 		return err
 	}
 	archive := archive{tar.NewWriter(w)}
-	for name, content := range map[string][]byte{"config.json": config, "layer.tar": layer, "manifest.json": manifest} {
+	for name, content := range map[string][]byte{"config.json": config, "layer.tar": i.Layer, "manifest.json": manifest} {
 		if err := archive.file(name, 0o644, content); err != nil {
 			return err
 		}
@@ -60,7 +66,17 @@ func writeImage(w io.Writer) error {
 	return archive.Close()
 }
 
-func imageLayer() ([]byte, error) {
+// writeBusybox writes the image called Busybox: busybox, each of its applets,
+// and the keeper.
+func writeBusybox(w io.Writer) error {
+	layer, err := busyboxLayer()
+	if err != nil {
+		return err
+	}
+	return Image{Name: Busybox, Layer: layer, Entrypoint: []string{keeper}, Env: []string{"PATH=/bin"}}.Write(w)
+}
+
+func busyboxLayer() ([]byte, error) {
 	program, err := os.ReadFile(busybox)
 	if err != nil {
 		return nil, err

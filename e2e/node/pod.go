@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"os"
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -24,7 +23,7 @@ func (n *Node) RunPod(ctx context.Context, name string) (*Pod, error) {
 	config := &cri.PodSandboxConfig{
 		Metadata: &cri.PodSandboxMetadata{Name: name, Namespace: "default", Uid: name},
 		Linux: &cri.LinuxPodSandboxConfig{
-			CgroupParent: "/" + os.Getenv(cgroupsVariable),
+			CgroupParent: n.Cgroup(),
 			SecurityContext: &cri.LinuxSandboxSecurityContext{
 				NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE},
 			},
@@ -60,7 +59,7 @@ func (p *Pod) RunContainer(ctx context.Context, name string, process kubelet.Pro
 		SandboxConfig: p.config,
 		Config: &cri.ContainerConfig{
 			Metadata: &cri.ContainerMetadata{Name: name},
-			Image:    &cri.ImageSpec{Image: imageName},
+			Image:    &cri.ImageSpec{Image: Busybox},
 			Command:  process.Command,
 			Stdin:    process.Stdin,
 			Tty:      process.TTY,

@@ -1,16 +1,16 @@
-package local
+// Package terminal makes pseudo-terminals.
+package terminal
 
 import (
 	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
-	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
 
-// openTerminal opens both ends of a pseudo-terminal: ours, which is to be read
-// and written, and theirs, for a process to have as its own.
-func openTerminal() (ours, theirs *os.File, err error) {
+// Open opens both ends of a pseudo-terminal: ours, which is to be read and
+// written, and theirs, for a process to have as its own.
+func Open() (ours, theirs *os.File, err error) {
 	ours, err = os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, nil, err
@@ -35,9 +35,11 @@ func openTerminal() (ours, theirs *os.File, err error) {
 	return ours, theirs, err
 }
 
-func resize(terminal *os.File, size remotecommand.TerminalSize) error {
-	return control(terminal, func(fd int) error {
-		return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: size.Width, Row: size.Height})
+// Resize changes the size of the terminal of which ours is an end. Its process
+// is told.
+func Resize(ours *os.File, cols, rows uint16) error {
+	return control(ours, func(fd int) error {
+		return unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Col: cols, Row: rows})
 	})
 }
 

@@ -1,0 +1,48 @@
+package cluster
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// coverSystem lays a cover over the directories below which the kubelet and CNI
+// have fixed paths. What they write ends with the mount namespace.
+func (c *Cluster) coverSystem() error {
+	for _, name := range []string{"var", "etc"} {
+		upper, work := c.file("over-"+name), c.file("over-"+name+"-work")
+		for _, directory := range []string{upper, work} {
+			if err := os.Mkdir(directory, 0o755); err != nil {
+				return err
+			}
+		}
+		options := fmt.Sprintf("lowerdir=/%s,upperdir=%s,workdir=%s", name, upper, work)
+		if err := unix.Mount("overlay", "/"+name, "overlay", 0, options); err != nil {
+			return fmt.Errorf("cover /%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// makeNetwork gives the node an address beside the loopback, which a node's may
+// not be.
+func (c *Cluster) makeNetwork() error {
+	for _, command := range []string{
+		"ip link add node type bridge",
+		"ip address add " + address + "/24 dev node",
+		"ip link set node up",
+		"ip route add default dev node",
+	} {
+		words := strings.Fields(command)
+		if said, err := exec.Command(words[0], words[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", command, err, said)
+		}
+	}
+	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
+}

@@ -1,0 +1,95 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"exectape/e2e/cluster"
+	"exectape/e2e/node"
+)
+
+// programsVariable has the directory of Kubernetes' programs: see build.sh.
+// Without it there is nothing to test with.
+const programsVariable = "EXECTAPE_TEST_KUBERNETES"
+
+// directoryVariable has a directory that is removed in the end.
+const directoryVariable = "EXECTAPE_TEST_CLUSTER_DIRECTORY"
+
+// patience is how long anything is waited for that will come. It is long for a
+// busy machine.
+const patience = 2 * time.Minute
+
+// streamingServer is where containerd serves sessions.
+var streamingServer = netip.MustParseAddrPort("127.0.0.1:34567")
+
+// kubernetes is the cluster, or nil.
+var kubernetes *cluster.Cluster
+
+func TestMain(m *testing.M) {
+	run := outside
+	if node.Inside() {
+		run = inside
+	}
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "cluster:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func outside(m *testing.M) (code int, err error) {
+	if os.Getenv(programsVariable) == "" {
+		return m.Run(), nil
+	}
+	if err := node.Missing(); err != nil {
+		return 0, err
+	}
+	directory, err := os.MkdirTemp("", "exectape-cluster-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(directory)
+	if err := os.Setenv(directoryVariable, directory); err != nil {
+		return 0, err
+	}
+	return node.Enter()
+}
+
+func inside(m *testing.M) (code int, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	n, err := node.Start(ctx, streamingServer)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	kubernetes, err = cluster.Start(ctx, os.Getenv(programsVariable), os.Getenv(directoryVariable), n)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, kubernetes.Close()) }()
+	for _, args := range [][]string{
+		{"apply", "--filename=pods.yaml"},
+		{"config", "set-context", "--current", "--namespace=shop"},
+		{"wait", "--for=condition=Ready", "pod/web", "--timeout=90s"},
+	} {
+		if said, err := kubernetes.Kubectl(ctx, args...).CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("kubectl %q: %w\n%s", args, err, said)
+		}
+	}
+	return m.Run(), nil
+}
+
+// needsCluster skips a test where there is no cluster.
+func needsCluster(t *testing.T) {
+	t.Helper()
+	if kubernetes == nil {
+		t.Skipf("%s is not set; make cluster-test sets it", programsVariable)
+	}
+}

@@ -1,0 +1,102 @@
+package cluster_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+
+	"exectape/e2e/terminal"
+	"exectape/e2e/transcript"
+)
+
+// A person sits at a terminal in which kubectl runs.
+type person struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	tty    *os.File // the person's end
+	screen transcript.Transcript
+	seen   int // how much of it was waited for
+	read   chan struct{}
+}
+
+// sitsDown runs kubectl in a terminal of 132 columns and 43 rows.
+func (u user) sitsDown(args ...string) *person {
+	u.t.Helper()
+	t := u.t
+	ours, theirs, err := terminal.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &person{t: t, cmd: u.command(args...), tty: ours, read: make(chan struct{})}
+	p.resizes(132, 43)
+	p.cmd.Stdin, p.cmd.Stdout, p.cmd.Stderr = theirs, theirs, theirs
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = p.cmd.Start()
+	_ = theirs.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.read)
+		buffer := make([]byte, 4096)
+		for {
+			// It fails when the last process has closed the terminal.
+			n, err := ours.Read(buffer)
+			_, _ = p.screen.Write(buffer[:n])
+			if err != nil {
+				_ = p.screen.Close()
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // it has ended, unless the test failed
+		_ = p.cmd.Wait()
+		_ = ours.Close()
+		<-p.read
+	})
+	return p
+}
+
+func (p *person) resizes(cols, rows uint16) {
+	p.t.Helper()
+	if err := terminal.Resize(p.tty, cols, rows); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+func (p *person) types(text string) {
+	p.t.Helper()
+	if _, err := p.tty.WriteString(text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// sees waits until text is on the screen, behind what was waited for before.
+func (p *person) sees(text string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	err := p.screen.Await(ctx, func(all []byte) bool {
+		at := bytes.Index(all[p.seen:], []byte(text))
+		if at < 0 {
+			return false
+		}
+		p.seen += at + len(text)
+		return true
+	})
+	if err != nil {
+		p.t.Fatalf("%q is not on the screen: %v; there is %q", text, err, p.screen.Bytes()[p.seen:])
+	}
+}
+
+// leaves waits for kubectl's end and returns its exit code.
+func (p *person) leaves() int {
+	p.t.Helper()
+	<-p.read
+	_ = p.cmd.Wait() // the code says how it went
+	return p.cmd.ProcessState.ExitCode()
+}

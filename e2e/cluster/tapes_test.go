@@ -1,0 +1,130 @@
+package cluster_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"exectape/session"
+
+	"exectape/e2e/cluster"
+)
+
+// tapes are the casts that are made from some time on.
+type tapes struct {
+	t    *testing.T
+	seen map[string]bool // ids
+}
+
+func tapesFromNowOn(t *testing.T) *tapes {
+	t.Helper()
+	all := &tapes{t, make(map[string]bool)}
+	for _, s := range all.list() {
+		all.seen[s.ID] = true
+	}
+	return all
+}
+
+// list returns what there is to say of every cast, live ones too, in the order
+// of their beginnings.
+func (all *tapes) list() (list []session.Summary) {
+	all.t.Helper()
+	dec := json.NewDecoder(bytes.NewReader(exectape(all.t, "ls", "--json", cluster.CastDirectory)))
+	for dec.More() {
+		var s session.Summary
+		if err := dec.Decode(&s); err != nil {
+			all.t.Fatal(err)
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// askAgain is how long to wait before looking for a cast once more.
+const askAgain = 50 * time.Millisecond
+
+// next waits for one more session to end.
+func (all *tapes) next() tape {
+	all.t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(askAgain) {
+		for _, s := range all.list() {
+			if s.End.IsZero() || all.seen[s.ID] {
+				continue
+			}
+			all.seen[s.ID] = true
+			files, err := filepath.Glob(filepath.Join(cluster.CastDirectory, "*_"+s.ID+".cast"))
+			if err != nil || len(files) != 1 {
+				all.t.Fatalf("the casts of session %s: %q, %v", s.ID, files, err)
+			}
+			return tape{all.t, s, files[0]}
+		}
+	}
+	all.t.Fatal("no session was recorded")
+	return tape{}
+}
+
+// none fails the test if there is another.
+func (all *tapes) none() {
+	all.t.Helper()
+	for _, s := range all.list() {
+		if !all.seen[s.ID] {
+			all.t.Errorf("there is another cast, of session %+v", s)
+		}
+	}
+}
+
+// A tape is a finished cast.
+type tape struct {
+	t *testing.T
+	session.Summary
+	file string
+}
+
+// is fails the test if the cast isn't what is wanted.
+func (c tape) is(w want) {
+	c.t.Helper()
+	if c.Verb != w.verb || c.ExitCode == nil || *c.ExitCode != w.exit || len(c.Gaps) > 0 {
+		c.t.Errorf("the summary is %+v with exit code %v, want %s with exit code %d", c.Summary, c.ExitCode, w.verb, w.exit)
+	}
+	if got := exectape(c.t, "cat", "--stream=stdout", c.file); w.stdout != nil && !bytes.Equal(got, w.stdout) {
+		c.t.Errorf("recorded on stdout: %d bytes, %.200q; want %d, %.200q", len(got), got, len(w.stdout), w.stdout)
+	}
+	if got := c.size(); w.size != "" && got != w.size {
+		c.t.Errorf("the terminal's size is %s, want %s", got, w.size)
+	}
+}
+
+// size is what the header says.
+func (c tape) size() string {
+	c.t.Helper()
+	text, err := os.ReadFile(c.file)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var header struct{ Width, Height int }
+	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&header); err != nil {
+		c.t.Fatal(err)
+	}
+	return fmt.Sprintf("%dx%d", header.Width, header.Height)
+}
+
+// exectape runs one of the commands that read casts, on the node.
+func exectape(t *testing.T, args ...string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, kubernetes.Exectape(), args...)
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("exectape %q: %v\n%s", args, err, &said)
+	}
+	return out
+}
