@@ -139,11 +139,16 @@ func copyPicked(w io.Writer, file *os.File, pick func(cast.Event) ([]byte, error
 }
 
 // decode begins to read a cast. The header of a live one may just be being
-// written, and nothing in it is needed here.
-func decode(file *os.File) (*cast.Decoder, error) {
-	d, err := cast.NewDecoder(file)
-	if err == nil || !sink.IsLive(file.Name()) {
-		return d, err
+// written: after a few tries, and if its recorder was stopped in that, it is done
+// without.
+func decode(file *os.File) (d *cast.Decoder, err error) {
+	for range 3 {
+		if d, err = cast.NewDecoder(file); err == nil || !sink.IsLive(file.Name()) {
+			return d, err
+		}
+		if _, err = file.Seek(0, io.SeekStart); err != nil {
+			return nil, err
+		}
 	}
 	_, err = file.Seek(cast.SlotSize, io.SeekStart)
 	return cast.NewEventDecoder(file, 2), err

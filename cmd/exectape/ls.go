@@ -32,14 +32,14 @@ All filters that are given must hold:
   --namespace PATTERN  of the session's pod, or of one that it may be: shop-*
   --pod PATTERN        likewise: web-*
   --verb VERB          exec or attach
-  --exit CODE          a number, or nonzero; a session that reported none is neither
+  --exit CODE          a number, or nonzero; one that reported none is neither
   --live               the session goes on
 
-TIME is one, as in 2026-11-23T17:30:00Z, or how long ago, as in 2h. What can't be
-read is always listed: nobody knows what it is. On a terminal, live sessions are
-green, failed ones red.
+TIME is one, as in 2026-11-23T17:30:00Z, or how long ago, as in 2h. What can't
+be read is always listed: nobody knows what it is. On a terminal, live sessions
+are green, failed ones red.
 
-Examples: what went on in the shop in the last hour; the sessions that were ended
+Examples: what went on in the shop in the last hour; the sessions that ended
 before they were through.
 
   exectape ls --namespace shop --since 1h

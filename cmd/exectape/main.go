@@ -62,7 +62,8 @@ var commands = []command{
 	{"rules", "print|apply|check|remove", "the iptables rules that lead to exectape", needsRules, reader(runRules)},
 	{"ls", "[FILTER ...] [--json] [DIR|FILE ...]", "list casts, the live ones too", nothing, reader(runLs)},
 	{"cat", "[--stream stdout|stderr|stdin] FILE", "the very bytes that the client got, or sent", nothing, reader(runCat)},
-	{"tail", "[--session ID] [DIR]", "follow live sessions", nothing, reader(runTail)},
+	{"tail", "[--session ID] [DIR] | FILE", "follow live sessions", nothing, reader(runTail)},
+	{"play", "[--speed N] [--idle-limit TIME] FILE", "a session as its client saw it, at its pace", nothing, runPlay},
 	{"verify", "[--json] [DIR|FILE ...]", "whether casts are what was recorded", nothing, reader(runVerify)},
 }
 
@@ -98,6 +99,9 @@ Example: record without touching a rule, for whoever comes by SOCKS5.
 
   EXECTAPE_TARGETS=127.0.0.1:34567 EXECTAPE_IPTABLES=off \
   EXECTAPE_SOCKS5_LISTEN=127.0.0.1:1080 EXECTAPE_DIR=casts exectape run
+
+Exit codes: 0, it was stopped, and all went well; 1, it failed; 2, the arguments
+or the configuration are mistaken, and nothing was done.
 `
 
 func record(ctx context.Context, cfg config, args []string, stdout, stderr io.Writer) error {

@@ -21,8 +21,12 @@ const rulesHelp = `Usage: exectape rules print|apply|check|remove
 
 Example: lead what connects to 127.0.0.1:34567 to a listener on 127.0.0.1:1015.
 
-  EXECTAPE_TARGETS=127.0.0.1:34567 EXECTAPE_LISTEN=127.0.0.1:1015 exectape rules apply
+  EXECTAPE_TARGETS=127.0.0.1:34567 EXECTAPE_LISTEN=127.0.0.1:1015 \
+  exectape rules apply
   iptables -t nat -S EXECTAPE
+
+Exit codes: 0, the rules are as they were asked for; 1, they are not; 2, the
+arguments or the configuration are mistaken.
 `
 
 // runRules does what "exectape rules" was asked for.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"exectape/session"
@@ -28,7 +29,7 @@ import (
 //	gap=REASON              17 bytes are missing
 //	+1s                     time passes
 //	exit=CODE               the outcome
-//	live                    it goes on until the script ends
+//	live                    it goes on: until "finish ID", or the script's end
 func recordSession(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 3 {
 		ts.Fatalf("usage: record DIR START ID WORD ...")
@@ -53,6 +54,8 @@ func recordSession(ts *testscript.TestScript, neg bool, args []string) {
 		switch ev, err := happening(word, &end); {
 		case word == "live":
 			ts.Check(recorder.Commit())
+			finish = sync.OnceFunc(finish)
+			ts.Value(liveSessions{}).(map[string]func())[info.ID] = finish
 			ts.Defer(finish)
 			return
 		case err != nil:
@@ -63,6 +66,18 @@ func recordSession(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	finish()
+}
+
+// liveSessions is the key of what finishes each session of a script that goes
+// on.
+type liveSessions struct{}
+
+// finishSession ends a session that goes on: finish ID
+func finishSession(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: finish ID")
+	}
+	ts.Value(liveSessions{}).(map[string]func())[args[0]]()
 }
 
 // happening returns the event that a word stands for, if it stands for one.

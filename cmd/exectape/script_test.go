@@ -22,7 +22,11 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "record": recordSession, "edit": edit,
+			"exits": exits, "record": recordSession, "finish": finishSession, "edit": edit,
+		},
+		Setup: func(env *testscript.Env) error {
+			env.Values[liveSessions{}] = make(map[string]func())
+			return nil
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,

@@ -2,29 +2,39 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"time"
 
 	"exectape/cast"
+	"exectape/session"
 	"exectape/sink"
 )
 
-const tailHelp = `Usage: exectape tail [--session ID] [DIR]
+const tailHelp = `Usage: exectape tail [DIR]
+       exectape tail --session ID [DIR]
+       exectape tail FILE
 
 Follows the live sessions of EXECTAPE_DIR, or of DIR, and those that begin,
-until it is interrupted. Each line begins with the session's id; what would
-steer a terminal is made visible, as in cat -v.
+until it is interrupted. Each line begins with the session's id; whose it is is
+said once that is known. What would steer a terminal is made visible, as in
+cat -v. What was typed is not shown.
 
-With --session only that one is printed, from its beginning, as its container
-wrote it, until it ends.
+With --session, or a FILE, only that one is printed, from its beginning, as its
+container wrote it, until it ends.
 
-Example: watch what happens on this node.
+Examples: watch what happens on this node; look over somebody's shoulder.
 
   exectape tail
+  exectape tail --session 7f3a9c01
+
+Exit codes: 0, it was interrupted, or that session has ended; 1, it can't be
+read; 2, the arguments are mistaken.
 `
 
 // tailInterval is how often tail looks for what is new.
@@ -43,12 +53,18 @@ func runTail(ctx context.Context, cfg config, args []string, stdout io.Writer) e
 	case 1:
 		dir = flags.Arg(0)
 	default:
-		return usageError{errors.New("tail takes one directory")}
+		return usageError{errors.New("tail takes one directory, or one cast")}
 	}
-	if *id != "" {
+	info, err := os.Stat(dir)
+	switch {
+	case err == nil && !info.IsDir() && *id != "":
+		return usageError{fmt.Errorf("tail: %s is a cast; it takes no --session", dir)}
+	case err == nil && !info.IsDir():
+		return tailOne(ctx, cfg.Dir, dir, stdout)
+	case *id != "":
 		return tailOne(ctx, dir, *id, stdout)
 	}
-	t, err := newTail(dir, stdout)
+	t, err := newTail(dir, &prefixer{w: stdout, palette: paletteFor(cfg, stdout)})
 	if err != nil {
 		return err
 	}
@@ -105,9 +121,9 @@ type tail struct {
 }
 
 // newTail begins to follow: what was said before is not repeated.
-func newTail(dir string, w io.Writer) (*tail, error) {
+func newTail(dir string, out *prefixer) (*tail, error) {
 	t := &tail{
-		dir: dir, out: &prefixer{w: w}, buf: make([]byte, followed),
+		dir: dir, out: out, buf: make([]byte, followed),
 		live: make(map[string]*follower), seen: make(map[string]bool),
 	}
 	names, err := t.look()
@@ -136,8 +152,15 @@ func (t *tail) close() {
 // run prints what is new until ctx ends.
 func (t *tail) run(ctx context.Context) error {
 	defer t.close()
-	for key := range t.live {
+	for key, f := range t.live {
 		if err := t.out.line(sink.ID(key), "session is live"); err != nil {
+			return err
+		}
+		entry, err := sink.Stat(f.file.Name())
+		if err != nil {
+			continue // finished just now
+		}
+		if err := t.introduce(key, f, entry.Summary.Identity); err != nil {
 			return err
 		}
 	}
@@ -208,20 +231,46 @@ func (t *tail) follow(name string) (*follower, error) {
 	return f, nil
 }
 
-// print prints what is new of one session.
+// print prints what is new of one session. One that can't be read does not keep
+// the others from being followed.
 func (t *tail) print(key string, f *follower) error {
 	over := f.over()
-	err := f.next(t.buf, func(ev cast.Event) error {
-		data, err := shown(ev)
-		if err == nil {
-			err = t.out.write(sink.ID(key), data)
-		}
-		return err
-	})
-	if err != nil || !over {
-		return err
+	err := f.next(t.buf, func(ev cast.Event) error { return t.show(key, f, ev) })
+	last := "session ended"
+	switch {
+	case t.out.err != nil:
+		return t.out.err
+	case err != nil:
+		last = "not followed any more: " + plain(err.Error())
+	case !over:
+		return nil
 	}
 	f.close()
 	delete(t.live, key)
-	return t.out.line(sink.ID(key), "session ended")
+	return t.out.line(sink.ID(key), last)
+}
+
+func (t *tail) show(key string, f *follower, ev cast.Event) error {
+	if ev.Code == "h" {
+		var h cast.Header
+		if err := json.Unmarshal([]byte(ev.Data), &h); err != nil {
+			return err
+		}
+		return t.introduce(key, f, h.Facts.Identity)
+	}
+	data, err := shown(ev)
+	if err != nil {
+		return err
+	}
+	return t.out.write(sink.ID(key), data)
+}
+
+// introduce says whose a session is, once.
+func (t *tail) introduce(key string, f *follower, i session.Identity) error {
+	if f.introduced || !i.Names() {
+		return nil
+	}
+	f.introduced = true
+	pod, container := whose(i)
+	return t.out.line(sink.ID(key), plain("session of "+pod+" "+container))
 }

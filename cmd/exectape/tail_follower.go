@@ -20,6 +20,8 @@ const followed = 1 << 20
 type follower struct {
 	file   *os.File
 	offset int64 // of the first line that was not handed on
+
+	introduced bool // whose it is was said
 }
 
 func (f *follower) close() { _ = f.file.Close() }

@@ -24,6 +24,7 @@ func shown(ev cast.Event) ([]byte, error) {
 type prefixer struct {
 	w       io.Writer
 	palette palette
+	err     error  // the first of w
 	last    string // the session of the line that has not ended, or ""
 }
 
@@ -43,7 +44,7 @@ func (p *prefixer) write(id string, data []byte) error {
 			if p.last != "" {
 				b.WriteByte('\n')
 			}
-			b.WriteString(p.palette.paint(colourOf(id), id+"|") + " ")
+			b.WriteString(p.palette.paint(colourOf(id), plain(id)+"|") + " ")
 			p.last = id
 		}
 		switch {
@@ -59,6 +60,8 @@ func (p *prefixer) write(id string, data []byte) error {
 			data = data[visible(&b, data):]
 		}
 	}
-	_, err := p.w.Write(b.Bytes())
-	return err
+	if _, err := p.w.Write(b.Bytes()); err != nil {
+		p.err = err
+	}
+	return p.err
 }

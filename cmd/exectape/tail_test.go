@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"exectape/cast"
 	"exectape/session"
 	"exectape/sink"
 )
@@ -63,7 +66,7 @@ func TestTailTellsSessionsApartAndDisarmsThem(t *testing.T) {
 	_, endFinished := live(t, dir, "00000002")
 	endFinished()
 	var out strings.Builder
-	tail, err := newTail(dir, &out)
+	tail, err := newTail(dir, &prefixer{w: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +165,7 @@ func TestTailFollowsASessionThatGetsAnotherName(t *testing.T) {
 	}
 	defer func() { _ = d.Close() }()
 	var out strings.Builder
-	tail, err := newTail(dir, &out)
+	tail, err := newTail(dir, &prefixer{w: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,11 +186,127 @@ func TestTailFollowsASessionThatGetsAnotherName(t *testing.T) {
 	if err := r.Close(session.End{Reason: session.EndCompleted}); err != nil {
 		t.Error(err)
 	}
-	if got, want := step(t, tail, &out), "00000001| hello\n00000001| -- session ended --\n"; got != want {
+	if got, want := step(t, tail, &out), "00000001| -- session of shop/web-5d9 app --\n00000001| hello\n00000001| -- session ended --\n"; got != want {
 		t.Errorf("printed %q, want %q", got, want)
 	}
 	if got := step(t, tail, &out); got != "" {
 		t.Errorf("printed %q of what is over", got)
+	}
+}
+
+func TestTailLosesNothingToWhoRemovesCasts(t *testing.T) {
+	dir := t.TempDir()
+	removeAll := func() {
+		names, err := filepath.Glob(dir + "/*")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if err := os.Remove(name); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	sayOld, endOld := live(t, dir, "00000001")
+	var out strings.Builder
+	tail, err := newTail(dir, &prefixer{w: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tail.close()
+	for _, moment := range []struct {
+		name   string
+		what   func()
+		prints string
+	}{
+		{"a cast is removed as soon as it is finished", func() {
+			sayOld(session.Stdout, "last words\n")
+			endOld()
+			removeAll()
+		}, "00000001| last words\n00000001| -- session ended --\n"},
+		{"a cast is removed before anyone looks", func() {
+			_, end := live(t, dir, "00000002")
+			end()
+			removeAll()
+		}, ""},
+		{"another begins", func() {
+			say, end := live(t, dir, "00000003")
+			t.Cleanup(end)
+			say(session.Stdout, "hello\n")
+		}, "00000003| -- session started --\n00000003| hello\n"},
+	} {
+		moment.what()
+		if got := step(t, tail, &out); got != moment.prints {
+			t.Errorf("%s: printed %q, want %q", moment.name, got, moment.prints)
+		}
+	}
+}
+
+func TestTailOfABadCastGoesOnWithTheOthers(t *testing.T) {
+	dir := t.TempDir()
+	say, end := live(t, dir, "00000001")
+	defer end()
+	var out strings.Builder
+	tail, err := newTail(dir, &prefixer{w: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tail.close()
+	bad := append(bytes.Repeat([]byte{' '}, cast.SlotSize), "[not a line]\n"...)
+	if err := os.WriteFile(filepath.Join(dir, "20261123T173105Z_00000002.cast.part"), bad, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := step(t, tail, &out), "00000002| -- not followed any more: "; !strings.Contains(got, want) {
+		t.Errorf("printed %q, want %q in it", got, want)
+	}
+	say(session.Stdout, "hello\n")
+	if got, want := step(t, tail, &out), "00000001| hello\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+}
+
+func TestTailSaysWhoseALiveSessionIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		d, err := sink.OpenDir(dir, sink.Options{Version: 2}, zap.NewNop())
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := d.Open(session.Info{ID: "00000001", Start: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		who := session.Identity{Namespace: "shop", Pod: "web-5d9", Container: "app\x1b[2J", Confidence: session.ConfidenceLikely}
+		if err := errors.Join(r.Record(session.Event{Kind: session.Identified, Identity: &who}), r.Commit()); err != nil {
+			t.Error(err)
+		}
+		ctx, interrupt := context.WithTimeout(t.Context(), 10*tailInterval)
+		defer interrupt()
+		var out strings.Builder
+		if err := runTail(ctx, config{Dir: dir}, nil, &out); err != nil {
+			t.Error(err)
+		}
+		if want := "00000001| -- session is live --\n00000001| -- session of shop/web-5d9 app^[[2J --\n"; out.String() != want {
+			t.Errorf("printed %q, want %q", out.String(), want)
+		}
+		if err := errors.Join(r.Close(session.End{}), d.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestTailOfAFinishedFileIsAllOfIt(t *testing.T) {
+	dir := t.TempDir()
+	say, end := live(t, dir, "00000001")
+	say(session.Stdout, "hello\n")
+	end()
+	names, err := sink.Names(dir)
+	if err != nil || len(names) != 1 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	var out strings.Builder
+	if err := runTail(t.Context(), config{Dir: dir}, []string{filepath.Join(dir, names[0])}, &out); err != nil || out.String() != "hello\n" {
+		t.Errorf("printed %q, %v", out.String(), err)
 	}
 }
 

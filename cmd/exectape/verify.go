@@ -20,7 +20,7 @@ are named. There is a line for each problem, and one that counts.
   good         the cast is what was recorded
   interrupted  so it is, up to where its recorder went away
   live         its session goes on: nothing is promised yet
-  left-behind  its recorder went away, and "exectape run" has not finished it yet
+  left-behind  its recorder went away, and no "exectape run" has finished it
   bad          something is at odds with something else, or the disk failed
 
 With --json each cast is a line: its path, its state, and its problems.
