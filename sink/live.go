@@ -10,9 +10,9 @@ import (
 	"exectape/cast"
 )
 
-// A Live reads a cast while its session goes on: the header as it was when the
+// A Growing reads a cast while its session goes on: the header as it was when the
 // reading began, then what is behind it, as it grows.
-type Live struct {
+type Growing struct {
 	dir    *Dir
 	file   *os.File
 	name   string
@@ -22,7 +22,7 @@ type Live struct {
 }
 
 // OpenLive opens the live cast of that stem.
-func (d *Dir) OpenLive(stem string) (*Live, error) {
+func (d *Dir) OpenLive(stem string) (*Growing, error) {
 	file, err := d.OpenFile(stem + liveSuffix)
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func (d *Dir) OpenLive(stem string) (*Live, error) {
 		_ = file.Close()
 		return nil, fmt.Errorf("%s: %w", stem+liveSuffix, err)
 	}
-	return &Live{d, file, stem + liveSuffix, finishedStem(stem, header.Facts.Identity), slot, cast.SlotSize}, nil
+	return &Growing{d, file, stem + liveSuffix, finishedStem(stem, header.Facts.Identity), slot, cast.SlotSize}, nil
 }
 
 // steadySlot reads the header, more than once if need be: it may just be being
@@ -53,12 +53,12 @@ func steadySlot(file *os.File) (slot []byte, header cast.Header, err error) {
 
 // Stem returns the stem that the finished cast is to have, by what the header
 // says.
-func (l *Live) Stem() string { return l.stem }
+func (l *Growing) Stem() string { return l.stem }
 
 // Read returns what there is. It returns no bytes and no error if nothing is
 // new, and io.EOF when the cast is finished and all of it, but for what the
 // header has come to say, was read.
-func (l *Live) Read(p []byte) (int, error) {
+func (l *Growing) Read(p []byte) (int, error) {
 	if len(l.slot) > 0 {
 		n := copy(p, l.slot)
 		l.slot = l.slot[n:]
@@ -78,7 +78,7 @@ func (l *Live) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-func (l *Live) more(p []byte) (int, error) {
+func (l *Growing) more(p []byte) (int, error) {
 	n, err := l.file.ReadAt(p, l.offset)
 	l.offset += int64(n)
 	if errors.Is(err, io.EOF) {
@@ -88,4 +88,4 @@ func (l *Live) more(p []byte) (int, error) {
 }
 
 // Close closes the file.
-func (l *Live) Close() error { return l.file.Close() }
+func (l *Growing) Close() error { return l.file.Close() }
