@@ -153,7 +153,7 @@ func TestALongCommandIsCutAtItsEndAndSaysSo(t *testing.T) {
 
 func TestWhatAnIdentityKeepsOfACommandIsBounded(t *testing.T) {
 	e := cast.NewEncoder(2, info)
-	e.Append(nil, identified(session.Identity{Command: repeated(1<<20, "yes"), Candidates: slices.Repeat([]session.Candidate{session.Candidate{Pod: "web"}}, 1000)}))
+	e.Append(nil, identified(session.Identity{Command: repeated(1<<20, "yes"), Candidates: slices.Repeat([]session.Candidate{{Pod: "web"}}, 1000)}))
 	kept := e.Header().Facts.Identity
 	if n := len(strings.Join(kept.Command, "")); n > 16<<10 || len(kept.Candidates) > 64 {
 		t.Errorf("kept %d bytes and %d candidates", n, len(kept.Candidates))

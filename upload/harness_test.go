@@ -217,9 +217,6 @@ func (w *world) read(name string) []byte {
 	return b
 }
 
-// says returns how many lines of the log have message.
-func (w *world) says(message string) int { return w.logged.FilterMessage(message).Len() }
-
 // A recorder keeps what is put below /casts, if nothing is the matter with it.
 type recorder struct {
 	t    *testing.T
@@ -280,25 +277,6 @@ func (rec *recorder) file(name string) []byte {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()
 	return rec.files[name]
-}
-
-// tries returns how many uploads were begun whose name has that suffix.
-func (rec *recorder) tries(suffix string) (n int) {
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	for _, name := range rec.asked {
-		if strings.HasSuffix(name, suffix) {
-			n++
-		}
-	}
-	return n
-}
-
-// order returns what arrived, in order.
-func (rec *recorder) order() []string {
-	rec.mu.Lock()
-	defer rec.mu.Unlock()
-	return append([]string(nil), rec.arrived...)
 }
 
 func (rec *recorder) begun(r *http.Request, name string) (t trouble) {
@@ -376,19 +354,6 @@ func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	case <-n.closed:
 	}
 	return nil, errors.Join(net.ErrClosed, ours.Close(), theirs.Close())
-}
-
-// is says what becomes of dials from now on.
-func (n *network) is(dead error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.dead = dead
-}
-
-func (n *network) dials() int {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.tried
 }
 
 func (n *network) Accept() (net.Conn, error) {
