@@ -30,8 +30,8 @@ func (c *Cluster) Install(ctx context.Context, source string) error {
 		return err
 	}
 	root := c.file("image")
-	make := exec.CommandContext(ctx, filepath.Join(source, "deploy/rootfs.sh"), binary, root)
-	if said, err := make.CombinedOutput(); err != nil {
+	makeRoot := exec.CommandContext(ctx, filepath.Join(source, "deploy/rootfs.sh"), binary, root)
+	if said, err := makeRoot.CombinedOutput(); err != nil {
 		return fmt.Errorf("make the image's file system: %w\n%s", err, said)
 	}
 	var layer, image bytes.Buffer
