@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -49,23 +50,25 @@ func (all *tapes) list() (list []session.Summary) {
 // askAgain is how long to wait before looking for a cast once more.
 const askAgain = 50 * time.Millisecond
 
-// next waits for one more session to end.
+// next waits for all sessions to end, and returns the first that is not seen:
+// the beginning of one that goes on is known to the second only.
 func (all *tapes) next() tape {
 	all.t.Helper()
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(askAgain) {
-		for _, s := range all.list() {
-			if s.End.IsZero() || all.seen[s.ID] {
-				continue
-			}
-			all.seen[s.ID] = true
-			files, err := filepath.Glob(filepath.Join(cluster.CastDirectory, "*_"+s.ID+".cast"))
-			if err != nil || len(files) != 1 {
-				all.t.Fatalf("the casts of session %s: %q, %v", s.ID, files, err)
-			}
-			return tape{all.t, s, files[0]}
+		list := all.list()
+		first := slices.IndexFunc(list, func(s session.Summary) bool { return !all.seen[s.ID] })
+		if first < 0 || slices.ContainsFunc(list, func(s session.Summary) bool { return s.End.IsZero() }) {
+			continue
 		}
+		s := list[first]
+		all.seen[s.ID] = true
+		files, err := filepath.Glob(filepath.Join(cluster.CastDirectory, "*_"+s.ID+".cast"))
+		if err != nil || len(files) != 1 {
+			all.t.Fatalf("the casts of session %s: %q, %v", s.ID, files, err)
+		}
+		return tape{all.t, s, files[0]}
 	}
-	all.t.Fatal("no session was recorded")
+	all.t.Fatal("no session was recorded, or one goes on")
 	return tape{}
 }
 
