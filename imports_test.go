@@ -31,8 +31,9 @@ var house = map[string]struct {
 	"sink":                        {[]string{"session", "cast"}, nil, "it keeps what it is told, by whatever protocol that came"},
 	"upload":                      {[]string{"sink"}, []string{"session"}, "it sends files; how sessions are recorded is nothing to it"},
 	"intercept":                   {[]string{"session"}, []string{"spdy"}, "it carries any protocol and tells any recorder; cmd hands it both"},
+	"admin":                       {[]string{"session"}, nil, "it is told what to tell by functions; whose they are is nothing to it"},
 	"iptables":                    {nil, nil, "it knows rules, not what they are for"},
-	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "iptables"}, nil, "it is the wiring, and the one place to wire a new package into"},
+	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "iptables", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
 }
 
 // outside has what only some may import, and what nobody may.
@@ -42,12 +43,14 @@ var outside = []struct {
 	tests   bool     // it goes for tests as well
 	why     string
 }{
-	{"go.uber.org/zap", in("cmd/exectape", "intercept", "sink", "upload", "iptables"), true,
+	{"go.uber.org/zap", in("cmd/exectape", "intercept", "sink", "upload", "iptables", "admin"), true,
 		"a log line is written where something is decided; a decoder returns an error"},
 	{"exectape/upload", in("cmd/exectape", "upload"), true,
 		"no session waits for a recorder elsewhere, whatever that does: what records knows none"},
 	{"os/exec", in("iptables"), false,
 		"only the rules need a program that isn't ours; exectape runs beside the runtime, as root"},
+	{"github.com/prometheus", append(in("admin"), "cmd/exectape/*_test.go"), true,
+		"what a package counts it tells as numbers; how they are scraped is decided in one place"},
 	{"github.com/armon/go-socks5", []string{"intercept/socks.go"}, true,
 		"what that library does behind one's back is made good in that one file"},
 	{"github.com/caarlos0/env", in("cmd/exectape"), true,

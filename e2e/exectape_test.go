@@ -31,6 +31,7 @@ func newExectape(t *testing.T, env ...string) *exectape {
 	env = append([]string{"EXECTAPE_TARGETS=" + streamingServer.String(), "EXECTAPE_LOG_LEVEL=debug"}, env...)
 	e := &exectape{t: t, program: recorder.Program{Path: binary, Env: env}}
 	e.keepIn(filepath.Join(t.TempDir(), "casts"))
+	e.answerOn(filepath.Join(shortDirectory(t), "socket"))
 	before := rules(t)
 	t.Cleanup(func() {
 		if e.running == nil {
@@ -61,6 +62,23 @@ func start(t *testing.T, env ...string) *exectape {
 func (e *exectape) keepIn(directory string) {
 	e.casts = directory
 	e.program.Env = append(e.program.Env, "EXECTAPE_DIR="+directory)
+}
+
+// answerOn says on which Unix socket it is to be asked how it is doing.
+func (e *exectape) answerOn(socket string) {
+	e.program.Env = append(e.program.Env, "EXECTAPE_SOCKET="+socket)
+}
+
+// shortDirectory makes a directory for the test's time in which a Unix socket's
+// name is not too long: t.TempDir's have the test's name.
+func shortDirectory(t *testing.T) string {
+	t.Helper()
+	directory, err := os.MkdirTemp("", "exectape-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(directory) })
+	return directory
 }
 
 // on returns exectape as a subtest sees it, which has its own failures.

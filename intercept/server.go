@@ -39,7 +39,8 @@ type Server struct {
 	stopping  bool
 	overTLS   map[netip.AddrPort]int
 	large     largeHeads
-	sessions  int // that are recorded now
+	sessions  int   // that are recorded now
+	unable    error // the last accept's
 
 	quiet  quiet
 	served sync.WaitGroup // one for each link
@@ -75,12 +76,14 @@ func (s *Server) accept(ln *net.TCPListener, serve func(*link)) error {
 			return nil
 		case err != nil && isTemporary(err):
 			s.Noise.Error("no connection can be accepted", zap.Error(err))
+			s.able(err)
 			s.quiet.sendAway()
 			time.Sleep(acceptPause)
 			continue
 		case err != nil:
 			return fmt.Errorf("accept on %v: %w", ln.Addr(), err)
 		}
+		s.able(nil)
 		l := &link{client: conn}
 		if !s.add(l) {
 			l.close()
@@ -94,6 +97,13 @@ func (s *Server) accept(ln *net.TCPListener, serve func(*link)) error {
 			serve(l)
 		}()
 	}
+}
+
+// able notes how an accept went, for Accepting.
+func (s *Server) able(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unable = err
 }
 
 // acceptPause is how long to wait when the process is out of descriptors, or

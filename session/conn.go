@@ -27,7 +27,7 @@ type Conn struct {
 
 	rec    Recorder
 	policy Policy
-	start  time.Time
+	info   Info
 	feed   func(Event) // emit, bound once
 
 	mu     sync.Mutex // guards all below: the two directions share the decoder
@@ -35,16 +35,19 @@ type Conn struct {
 	now    time.Duration   // when the bytes being decoded passed
 	broken [2]*Undecodable // by direction: kept raw from there on
 	exit   *Exit           // the last Status
-	recErr error           // the first that the recorder answered
-	first  EndReason       // who went away first
-	clean  bool            // what was handed to the client ends at a frame's boundary
-	ending *ending         // set by End
+	tty    *bool           // nil: not known
+	stdout passed
+	stderr passed
+	recErr error     // the first that the recorder answered
+	first  EndReason // who went away first
+	clean  bool      // what was handed to the client ends at a frame's boundary
+	ending *ending   // set by End
 }
 
 // NewConn returns the recording connection to target of the session that info
 // describes.
 func NewConn(target Duplex, info Info, dec Decoder, rec Recorder, policy Policy) *Conn {
-	c := &Conn{Duplex: target, rec: rec, policy: policy, start: info.Start, dec: dec, clean: true}
+	c := &Conn{Duplex: target, rec: rec, policy: policy, info: info, dec: dec, clean: true}
 	c.feed = c.emit
 	return c
 }
@@ -107,7 +110,7 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 // observe decodes and records p, and reports whether it may be passed on.
 func (c *Conn) observe(from Direction, p []byte) bool {
 	c.mu.Lock()
-	c.now = time.Since(c.start)
+	c.now = time.Since(c.info.Start)
 	over := c.ending != nil && c.ending.said
 	if !over {
 		c.decode(from, p)
@@ -159,6 +162,7 @@ func (c *Conn) emit(e Event) {
 	if e.Kind == Status {
 		c.exit = e.Exit
 	}
+	c.tally(e)
 	c.note(c.rec.Record(e))
 }
 
@@ -192,7 +196,7 @@ type Report struct {
 func (c *Conn) Report() Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := Report{End: End{At: time.Since(c.start), Reason: c.first}, Exit: c.exit, RecordError: c.recErr}
+	r := Report{End: End{At: time.Since(c.info.Start), Reason: c.first}, Exit: c.exit, RecordError: c.recErr}
 	switch {
 	case c.ending != nil:
 		r.End.Reason, r.End.Detail = EndByUs, c.ending.sentence

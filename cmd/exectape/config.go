@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -49,6 +51,9 @@ type config struct {
 	HTTPGzip      bool             `env:"HTTP_GZIP" envDefault:"false" doc:"send casts compressed, as NAME.cast.gz: true or false"`
 	CastVersion   int              `env:"CAST_VERSION" envDefault:"2" doc:"the version of asciicast to write: 2 or 3"`
 	RecordStdin   sink.StdinMode   `env:"RECORD_STDIN" envDefault:"off" doc:"what is kept of what is typed, passwords included: off, nothing; count, how many bytes; full, every byte"`
+	AdminListen   netip.AddrPort   `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:1017" doc:"where /healthz, /readyz and /metrics are answered, to whoever gets there; while another instance has the address it is waited for"`
+	Socket        string           `env:"SOCKET" envDefault:"/run/exectape/exectape.sock" doc:"the Unix socket on which exectape probe and exectape sessions ask this instance; only root and its own user are answered"`
+	NodeName      string           `env:"NODE_NAME" doc:"this node's name, for exectape_build_info; the host's name, unless set"`
 	LogLevel      zapcore.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"the least that is logged: debug, info, warn or error"`
 	LogFormat     string           `env:"LOG_FORMAT" envDefault:"json" doc:"json or console, to standard error"`
 	DrainTimeout  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"1h" doc:"how long sessions may go on after SIGTERM"`
@@ -95,6 +100,12 @@ func (c config) checks() []check {
 			"not a version of asciicast that exectape writes; write 2 or 3"},
 		{"RECORD_STDIN", true,
 			"not a way to record stdin; write off, count or full"},
+		{"ADMIN_LISTEN", c.AdminListen.IsValid() && c.AdminListen.Port() > 0,
+			"not an address with a port; write 127.0.0.1:1017"},
+		{"SOCKET", filepath.IsAbs(c.Socket) && len(c.Socket) <= maxSocketPath,
+			"not an absolute path of at most 107 bytes, which is what a Unix socket can have; write /run/exectape/exectape.sock"},
+		{"NODE_NAME", nodeNames.MatchString(c.NodeName),
+			"not a node's name; write letters, digits, dots and dashes, as in node-7"},
 		{"LOG_LEVEL", c.LogLevel <= zapcore.ErrorLevel,
 			"not a log level; write debug, info, warn or error"},
 		{"LOG_FORMAT", c.LogFormat == "json" || c.LogFormat == "console",
@@ -108,6 +119,11 @@ type check struct {
 	ok     bool
 	answer string // what is wrong; what to do
 }
+
+var nodeNames = regexp.MustCompile(`^[0-9A-Za-z.-]*$`)
+
+// maxSocketPath is how long the path of a Unix socket may be: unix(7).
+const maxSocketPath = 107
 
 const notDuration = "not a duration above zero; write a number with ms, s, m or h, as in 10s"
 

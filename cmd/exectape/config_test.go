@@ -30,6 +30,8 @@ func TestConfigOfAnEmptyEnvironmentIsTheDefaults(t *testing.T) {
 		Dir:           "/var/lib/exectape/casts",
 		SessionMax:    1 << 30,
 		CastVersion:   2,
+		AdminListen:   netip.MustParseAddrPort("127.0.0.1:1017"),
+		Socket:        "/run/exectape/exectape.sock",
 		LogLevel:      zapcore.InfoLevel,
 		LogFormat:     "json",
 		DrainTimeout:  time.Hour,
@@ -60,6 +62,9 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		"EXECTAPE_HTTP_GZIP=true",
 		"EXECTAPE_CAST_VERSION=3",
 		"EXECTAPE_RECORD_STDIN=full",
+		"EXECTAPE_ADMIN_LISTEN=[::1]:9000",
+		"EXECTAPE_SOCKET=/socket",
+		"EXECTAPE_NODE_NAME=node-7",
 		"EXECTAPE_LOG_LEVEL=debug",
 		"EXECTAPE_LOG_FORMAT=console",
 		"EXECTAPE_DRAIN_TIMEOUT=1h30m",
@@ -92,6 +97,9 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		HTTPGzip:      true,
 		CastVersion:   3,
 		RecordStdin:   sink.StdinFull,
+		AdminListen:   netip.MustParseAddrPort("[::1]:9000"),
+		Socket:        "/socket",
+		NodeName:      "node-7",
 		LogLevel:      zapcore.DebugLevel,
 		LogFormat:     "console",
 		DrainTimeout:  90 * time.Minute,
@@ -162,6 +170,10 @@ func TestConfigRefuses(t *testing.T) {
 		"LOG_LEVEL=fatal",  // zap's, not ours
 		"LOG_LEVEL=loud",
 		"LOG_FORMAT=text",
+		"ADMIN_LISTEN=1017",        // no address
+		"ADMIN_LISTEN=127.0.0.1:0", // which nobody would find
+		"SOCKET=exectape.sock",     // depends on where it was started
+		"NODE_NAME=node 7",
 		"DRAIN_TIMEOUT=forever",
 		"HEAD_TIMOUT=10s", // misspelt
 		"PORT=tcp://10.0.0.1:80",

@@ -16,12 +16,11 @@ import (
 const houseWait = 10 * time.Second
 
 // keepHouse does for the directory what only one instance may do, until ctx
-// ends.
-func keepHouse(ctx context.Context, cfg config, dir *sink.Dir, log *zap.Logger) {
-	if cfg.HTTPURL == (url.URL{}) {
+// ends. Without an uploader there is nothing to do.
+func keepHouse(ctx context.Context, dir *sink.Dir, uploader *upload.Uploader, log *zap.Logger) {
+	if uploader == nil {
 		return
 	}
-	uploader := newUploader(cfg, dir, log)
 	for {
 		err := dir.Housekeeping(ctx, func(ctx context.Context) error {
 			uploader.Run(ctx)
@@ -38,7 +37,11 @@ func keepHouse(ctx context.Context, cfg config, dir *sink.Dir, log *zap.Logger) 
 	}
 }
 
+// newUploader returns nil if casts are not to be sent anywhere.
 func newUploader(cfg config, dir *sink.Dir, log *zap.Logger) *upload.Uploader {
+	if cfg.HTTPURL == (url.URL{}) {
+		return nil
+	}
 	return upload.New(dir, upload.Config{
 		URL:       &cfg.HTTPURL,
 		TokenFile: cfg.HTTPTokenFile,

@@ -59,6 +59,8 @@ type command struct {
 
 var commands = []command{
 	{"run", "", "record the sessions of this node until SIGTERM, then drain", needsRun, record},
+	{"probe", "", "whether the exectape that runs here is ready, and if not why", nothing, reader(runProbe)},
+	{"sessions", "[--json]", "the sessions that go on, recorded or not", nothing, reader(runSessions)},
 	{"rules", "print|apply|check|remove", "the iptables rules that lead to exectape", needsRules, reader(runRules)},
 	{"ls", "[FILTER ...] [--json] [DIR|FILE ...]", "list casts, the live ones too", nothing, reader(runLs)},
 	{"cat", "[--stream stdout|stderr|stdin] FILE", "the very bytes that the client got, or sent", nothing, reader(runCat)},
@@ -173,9 +175,17 @@ func usage(w io.Writer) error {
 func version() string {
 	var b strings.Builder
 	b.WriteString("exectape")
-	if info, ok := debug.ReadBuildInfo(); ok {
-		fmt.Fprintf(&b, " %s", info.Main.Version)
+	if v := buildVersion(); v != "" {
+		b.WriteString(" " + v)
 	}
 	fmt.Fprintf(&b, " %s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return b.String()
+}
+
+// buildVersion is that of this build, as far as the toolchain recorded it.
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return ""
 }

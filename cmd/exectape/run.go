@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -44,6 +45,8 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	}
 	warnOfDescriptors(cfg, log)
 	server := newServer(cfg, dir, log)
+	uploader := newUploader(cfg, dir, log)
+	inPlace := new(atomic.Pointer[iptables.Tables])
 	listeners, err := listen(cfg, log)
 	if err != nil {
 		return err
@@ -58,8 +61,13 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	// What the last sessions leave is still to be sent.
 	keeping, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer endKeeping()
-	serving.Go(func() error { keepHouse(keeping, cfg, dir, log); return nil })
+	serving.Go(func() error { keepHouse(keeping, dir, uploader, log); return nil })
+	answers := newAdmin(cfg, node{server, dir, uploader, inPlace}, log)
+	// Who drains no longer answers for the host, but does for itself.
+	serving.Go(func() error { answers.ServeTCP(ctx, cfg.AdminListen.String()); return nil })
+	serving.Go(func() error { answers.ServeUnix(keeping, cfg.Socket); return nil })
 	tables, err := redirectHere(ctx, cfg, log)
+	inPlace.Store(tables)
 	if err == nil {
 		log.Info("ready", zap.Stringers("targets", cfg.Targets))
 		<-ctx.Done()

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	"go.uber.org/zap"
+
+	"exectape/admin"
+	"exectape/iptables"
+	"exectape/sink"
+)
+
+// everything is a node that has all that there can be to tell of.
+func everything(t *testing.T) (config, node) {
+	t.Helper()
+	cfg, err := loadConfig([]string{"EXECTAPE_TARGETS=127.0.0.1:34567", "EXECTAPE_HTTP_URL=http://recorder.example/casts"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := sink.OpenDir(filepath.Join(t.TempDir(), "casts"), sink.Options{Version: 2}, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dir.Close() })
+	return cfg, node{newServer(cfg, dir, zap.NewNop()), dir, newUploader(cfg, dir, zap.NewNop()), new(atomic.Pointer[iptables.Tables])}
+}
+
+func TestMetricsAreNamedAsPrometheusHasIt(t *testing.T) {
+	cfg, n := everything(t)
+	m := n.metrics(cfg)
+	m.SessionEnded("exec", "spdy", "completed", time.Second)
+	problems, err := promlint.NewWithMetricFamilies(gather(t, m)).Lint()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "exectape_") { // the others are not ours to name
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+}
+
+func gather(t *testing.T, m *admin.Metrics) []*dto.MetricFamily {
+	t.Helper()
+	all, err := m.Gatherer().Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestWithoutARecorderThereIsNothingToTellOfIt(t *testing.T) {
+	cfg, n := everything(t)
+	cfg.HTTPURL, n.uploader = url.URL{}, nil
+	for _, family := range gather(t, n.metrics(cfg)) {
+		if strings.HasPrefix(family.GetName(), "exectape_upload") {
+			t.Errorf("%s is told", family.GetName())
+		}
+	}
+}

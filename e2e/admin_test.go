@@ -1,0 +1,99 @@
+package e2e_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"exectape/e2e/kubelet"
+	"exectape/session"
+)
+
+// adminAddress is where exectape answers unless it is told otherwise.
+const adminAddress = "127.0.0.1:1017"
+
+// scrape waits for /metrics and returns the value of a metric, labels and all,
+// as it stands there.
+func scrape(t *testing.T, metric string) string {
+	t.Helper()
+	for line := range strings.Lines(fetch(t, "/metrics")) {
+		if rest, ok := strings.CutPrefix(line, metric+" "); ok {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return "missing"
+}
+
+// fetch waits for an answer over TCP.
+func fetch(t *testing.T, document string) (answer string) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	eventually(t, adminAddress+" answers", func(context.Context) bool {
+		resp, err := client.Get("http://" + adminAddress + document)
+		if err != nil {
+			return false
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		answer = string(body)
+		return err == nil
+	})
+	return answer
+}
+
+// probe waits until "exectape probe" says what it should.
+func (e *exectape) probe(ready bool, says string) {
+	e.t.Helper()
+	eventually(e.t, fmt.Sprintf("exectape probe says %q", says), func(ctx context.Context) bool {
+		out, err := e.program.Command(ctx, "probe").CombinedOutput()
+		return (err == nil) == ready && strings.Contains(string(out), says)
+	})
+}
+
+// sessions returns the sessions that go on, as exectape tells them.
+func (e *exectape) sessions() (all []session.Summary) {
+	e.t.Helper()
+	for lines := json.NewDecoder(strings.NewReader(string(e.run("sessions", "--json")))); ; {
+		var live session.Summary
+		if lines.Decode(&live) != nil {
+			return all
+		}
+		all = append(all, live)
+	}
+}
+
+func TestWhoeverRunsTheNodeIsToldHowItIsDoing(t *testing.T) {
+	byEachWay(t, func(t *testing.T, w way, e *exectape) {
+		e.probe(true, "listener: ok\nsink: ok\ntargets: ok\n")
+
+		u := run(t, w.kubelet, app, kubelet.Process{Command: []string{"cat"}, Stdin: true})
+		u.types("hello\n")
+		u.sees("hello\n")
+		live := e.sessions()
+		if len(live) != 1 || live[0].Verb != "exec" || live[0].Protocol != "spdy" || live[0].Streams.Stdout.Bytes != 6 {
+			t.Errorf("exectape sessions: %+v", live)
+		}
+		if got := scrape(t, "exectape_sessions_active"); got != "1" {
+			t.Errorf("exectape_sessions_active %s, want 1", got)
+		}
+		u.endsStdin()
+		u.leaves()
+		e.recorded()
+		eventually(t, "no session goes on", func(context.Context) bool { return len(e.sessions()) == 0 })
+	})
+}
+
+func TestTheProbeNamesTheRulesThatSomebodyElseRemoved(t *testing.T) {
+	needsNode(t)
+	e := start(t, byNFT.env...)
+	e.probe(true, "rules: ok")
+	if said, err := exec.Command("iptables-nft", "-w", "-t", "nat", "-F", "OUTPUT").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	e.probe(false, "rules: IPv4 (nft): the jump from OUTPUT to EXECTAPE is missing")
+}
