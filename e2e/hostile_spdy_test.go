@@ -59,7 +59,7 @@ func (c spdyClient) trial() trial {
 			a.errorStream, a.stdin = errorID, stdinID
 			c.ask(a)
 			c.open(a)
-			a.sees("ready")
+			a.sees(spdyDialect, "ready")
 			if c.then != nil {
 				c.then(a)
 			}
@@ -173,14 +173,14 @@ var spdyClients = []spdyClient{
 	{name: "data behind GOAWAY", deaf: true, then: says(func(*hostile.Blocks) []byte {
 		return hostile.Control(hostile.GoAway, 0, 0)
 	})},
-	{name: "a data frame of 2^24-1 bytes", process: counting, then: func(a *attacker) {
+	{name: "a data frame of 2^24-1 bytes", process: counting(1<<24 - 1), then: func(a *attacker) {
 		a.sends(hostile.Data(stdinID, 0, bytes.Repeat([]byte("x"), 1<<24-1)))
-		a.sees("16777215\n")
+		a.sees(spdyDialect, "16777215\n")
 	}},
 	{name: "16 MiB claimed, and then the end", deaf: true, play: func(a *attacker) {
 		a.asksForSPDY()
 		usual(a)
-		a.sees("ready\n")
+		a.sees(spdyDialect, "ready\n")
 		a.sends(hostile.Claiming(1<<24-1, hostile.Data(stdinID, 0, []byte("some\n"))))
 		_ = a.wire.CloseWrite()
 		a.leaves(saidGoAway)
@@ -208,10 +208,13 @@ var spdyClients = []spdyClient{
 // neverID is of no stream that is ever opened.
 const neverID = 99
 
-// counting counts the bytes of the largest frame before it is spoken to.
-var counting = kubelet.Process{
-	Command: shell(`echo ready; head -c 16777215 | wc -c; read line; echo "got $line"`),
-	Stdin:   true,
+// counting counts so many bytes. It is spoken to when it has said how many: it
+// may read more of what is there already.
+func counting(bytes int) kubelet.Process {
+	return kubelet.Process{
+		Command: shell(fmt.Sprintf(`echo ready; head -c %d | wc -c; read line; echo "got $line"`, bytes)),
+		Stdin:   true,
+	}
 }
 
 // usual is how kubectl opens its streams.
@@ -298,15 +301,5 @@ func (a *attacker) awaitsReply(id uint32) {
 			}
 		}
 		return false
-	})
-}
-
-// sees waits until a text is on some stream.
-func (a *attacker) sees(text string) {
-	a.t.Helper()
-	a.awaits(text, func(received []byte) bool {
-		return slices.ContainsFunc(spdyDialect.utterances(received), func(u utterance) bool {
-			return bytes.Contains(u.payload, []byte(text))
-		})
 	})
 }

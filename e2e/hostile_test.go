@@ -413,6 +413,16 @@ func (a *attacker) awaits(what string, enough func(received []byte) bool) {
 	}
 }
 
+// sees waits until the server has said a text on some stream.
+func (a *attacker) sees(d dialect, text string) {
+	a.t.Helper()
+	a.awaits(text, func(received []byte) bool {
+		return slices.ContainsFunc(d.utterances(received), func(u utterance) bool {
+			return bytes.Contains(u.payload, []byte(text))
+		})
+	})
+}
+
 // leaves goes when the server has ended the connection or said that it will,
 // and all that was sent has arrived. Some clients leave containerd waiting for
 // them for ever.

@@ -2,7 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
-	"slices"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -34,6 +34,7 @@ type webSocketClient struct {
 	name    string
 	process kubelet.Process                              // converse, if it has no command
 	then    func(a *attacker, c hostile.Coding) [][]byte // the frames that are sent, if not nil
+	until   string                                       // what the process must say to them before it is spoken to, if anything
 	deaf    bool                                         // as a trial's, and so are these
 	heavy   bool
 	why     string
@@ -104,6 +105,24 @@ var webSocketClients = []webSocketClient{
 	}},
 }
 
+// largestFrame is a client that sends the largest frame that the server reads.
+// In base64 newlines fill it up, which stand for nothing.
+func largestFrame(c hostile.Coding) webSocketClient {
+	const size = 32 << 20
+	room := size - 1
+	if c.Base64 {
+		room = room / 4 * 3
+	}
+	payload := c.Encode(stdinChannel, bytes.Repeat([]byte("x"), room))
+	payload = append(payload, bytes.Repeat([]byte("\n"), size-len(payload))...)
+	return webSocketClient{
+		name: "a frame of 32 MiB", heavy: true, process: counting(room), until: fmt.Sprintf("%d\n", room),
+		then: func(*attacker, hostile.Coding) [][]byte {
+			return [][]byte{hostile.Masked(hostile.Fin|hostile.Binary, payload)}
+		},
+	}
+}
+
 // echoing says 16 MiB that it is told.
 var echoing = kubelet.Process{
 	Command: shell(`echo ready; dd ibs=65536 obs=65536 count=256 iflag=fullblock 2>/dev/null; echo "got go"`),
@@ -121,7 +140,7 @@ func TestHostileWebSocket(t *testing.T) {
 		t.Run("subprotocol "+subprotocol, func(t *testing.T) {
 			coding := hostile.Coding{Base64: strings.Contains(subprotocol, "base64")}
 			var trials []trial
-			for _, c := range webSocketClients {
+			for _, c := range append(webSocketClients, largestFrame(coding)) {
 				trials = append(trials, c.trial(subprotocol, coding))
 			}
 			testTrials(t, webSocketDialect(coding), trials)
@@ -138,14 +157,11 @@ func (c webSocketClient) trial(subprotocol string, coding hostile.Coding) trial 
 		a.errorStream = errorChannel
 		say(a.t, a, webSocketRequest(a.path, subprotocol))
 		a.granted()
-		a.awaits("ready", func(received []byte) bool {
-			return slices.ContainsFunc(webSocketDialect(coding).utterances(received), func(u utterance) bool {
-				return bytes.Contains(u.payload, []byte("ready"))
-			})
-		})
+		a.sees(webSocketDialect(coding), "ready")
 		if c.then != nil {
 			a.sends(c.then(a, coding)...)
 		}
+		a.sees(webSocketDialect(coding), c.until)
 		a.sends(stdin(coding, "go\n"))
 		a.leaves(saidClose)
 	}

@@ -30,15 +30,22 @@ type Node struct {
 	runtime   cri.RuntimeServiceClient
 }
 
-// containerdVariable has the containerd to run instead of the one in PATH. Its
-// shim must be in PATH beside it.
+// containerdVariable has the directory of a containerd to run instead of the one
+// in PATH: see build.sh.
 const containerdVariable = "EXECTAPE_TEST_CONTAINERD"
 
-func containerd() string {
+// program returns what runs one of containerd's programs.
+func program(name string) string {
+	return filepath.Join(os.Getenv(containerdVariable), name)
+}
+
+// path is PATH as containerd needs it, which looks there for its shim before it
+// looks beside itself.
+func path() string {
 	if other := os.Getenv(containerdVariable); other != "" {
-		return other
+		return other + ":" + os.Getenv("PATH")
 	}
-	return "containerd"
+	return os.Getenv("PATH")
 }
 
 // Start starts a containerd whose streaming server listens on streaming. It is
@@ -129,7 +136,8 @@ func (n *Node) startContainerd() error {
 	if n.log, err = os.Create(n.logFile()); err != nil {
 		return err
 	}
-	process := exec.Command(containerd(), "--config", file)
+	process := exec.Command(program("containerd"), "--config", file)
+	process.Env = append(os.Environ(), "PATH="+path())
 	process.Stdout, process.Stderr = n.log, n.log
 	if err := process.Start(); err != nil {
 		return err
@@ -141,7 +149,7 @@ func (n *Node) startContainerd() error {
 // Import gives containerd an image, as [Image.Write] or "docker save" wrote it.
 // Its own command for that is the one way that needs no registry.
 func (n *Node) Import(ctx context.Context, archive io.Reader) error {
-	ctr := exec.CommandContext(ctx, "ctr", "--address", n.Socket(), "--namespace", "k8s.io", "images", "import", "-")
+	ctr := exec.CommandContext(ctx, program("ctr"), "--address", n.Socket(), "--namespace", "k8s.io", "images", "import", "-")
 	ctr.Stdin = archive
 	if said, err := ctr.CombinedOutput(); err != nil {
 		return fmt.Errorf("import an image: %w\n%s", err, said)
