@@ -33,7 +33,8 @@ var house = map[string]struct {
 	"intercept":                   {[]string{"session"}, []string{"spdy"}, "it carries any protocol and tells any recorder; cmd hands it both"},
 	"admin":                       {[]string{"session"}, nil, "it is told what to tell by functions; whose they are is nothing to it"},
 	"iptables":                    {nil, nil, "it knows rules, not what they are for"},
-	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "iptables", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
+	"keeper":                      {[]string{"iptables"}, nil, "it knows that sessions would be served, not what they are"},
+	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "iptables", "keeper", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
 }
 
 // outside has what only some may import, and what nobody may.
@@ -43,7 +44,7 @@ var outside = []struct {
 	tests   bool     // it goes for tests as well
 	why     string
 }{
-	{"go.uber.org/zap", in("cmd/exectape", "intercept", "sink", "upload", "iptables", "admin"), true,
+	{"go.uber.org/zap", in("cmd/exectape", "intercept", "sink", "upload", "keeper", "admin"), true,
 		"a log line is written where something is decided; a decoder returns an error"},
 	{"exectape/upload", in("cmd/exectape", "upload"), true,
 		"no session waits for a recorder elsewhere, whatever that does: what records knows none"},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -88,12 +87,17 @@ func TestWhoeverRunsTheNodeIsToldHowItIsDoing(t *testing.T) {
 	})
 }
 
-func TestTheProbeNamesTheRulesThatSomebodyElseRemoved(t *testing.T) {
+func TestRulesThatSomebodyElseRemovedAreCountedWhenTheyAreBack(t *testing.T) {
 	needsNode(t)
 	e := start(t, byNFT.env...)
-	e.probe(true, "rules: ok")
-	if said, err := exec.Command("iptables-nft", "-w", "-t", "nat", "-F", "OUTPUT").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, said)
+	e.probe(true, "rules: ok\nlease: ok\n")
+	if got := scrape(t, "exectape_rules_present"); got != "1" {
+		t.Errorf("exectape_rules_present %s, want 1", got)
 	}
-	e.probe(false, "rules: IPv4 (nft): the jump from OUTPUT to EXECTAPE is missing")
+	byNFT.table(t, "-t", "nat", "-F", "OUTPUT")
+	e.logs("rules repaired: sessions may have passed unrecorded")
+	e.probe(true, "rules: ok\nlease: ok\n")
+	if got := scrape(t, "exectape_rules_repairs_total"); got != "1" {
+		t.Errorf("exectape_rules_repairs_total %s, want 1", got)
+	}
 }

@@ -38,6 +38,9 @@ func newExectape(t *testing.T, env ...string) *exectape {
 			return
 		}
 		e.stop()
+		if slices.Contains(e.program.Env, closed) {
+			e.removeRules() // which it leaves where they are
+		}
 		if after := rules(t); after != before {
 			t.Errorf("the rules after exectape stopped:\n%s\nand before it was started:\n%s", after, before)
 		}
@@ -109,6 +112,19 @@ func (e *exectape) stop() {
 	if err := e.running.Wait(ctx); err != nil {
 		e.t.Errorf("exectape run: %v", err)
 		e.running.Kill()
+	}
+}
+
+// closed is in the environment of an exectape that rather has no session than
+// one that is not recorded.
+const closed = "EXECTAPE_FAIL_POLICY=closed"
+
+// removeRules does what an operator does who wants no exectape any more.
+func (e *exectape) removeRules() {
+	e.t.Helper()
+	cmd := e.program.Command(context.Background(), "rules", "remove")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		e.t.Errorf("exectape rules remove: %v\n%s", err, said)
 	}
 }
 

@@ -93,7 +93,7 @@ func (asker asker) ask(a *attacker) {
 
 func TestASessionThatMayBeginInABodyIsRefusedBeforeContainerdHearsOfIt(t *testing.T) {
 	needsNode(t)
-	e := start(t, "EXECTAPE_IPTABLES=nft", "EXECTAPE_FAIL_POLICY=closed")
+	e := start(t, "EXECTAPE_IPTABLES=nft", closed)
 	process := kubelet.Process{Command: shell("echo out; echo err >&2")}
 	where, err := app.Exec(patiently(t), process)
 	if err != nil {

@@ -29,7 +29,7 @@ func TestHostileBytesEndASessionAndClientGoSaysWhy(t *testing.T) {
 		{"RST_STREAM without a status", hostile.Control(hostile.RstStream, stdoutID, 0), "status 0"},
 		{"a corrupt header block", hostile.Syn(freeID, []byte("garbage")), "corrupt"},
 	}
-	e := start(t, "EXECTAPE_IPTABLES=nft", "EXECTAPE_FAIL_POLICY=closed")
+	e := start(t, "EXECTAPE_IPTABLES=nft", closed)
 	between, err := tap.Listen(streamingServer) // which the rule leads to exectape
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestHostileBytesEndASessionAndClientGoSaysWhy(t *testing.T) {
 // WebSocket, with the one subprotocol that client-go and containerd both speak.
 func TestHostileBytesEndAWebSocketSessionAndClientGoSaysWhy(t *testing.T) {
 	needsNode(t)
-	e := start(t, "EXECTAPE_IPTABLES=nft", "EXECTAPE_FAIL_POLICY=closed")
+	e := start(t, "EXECTAPE_IPTABLES=nft", closed)
 	between, err := tap.Listen(streamingServer)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@
 //
 //	server.go    accept, serve, drain
 //	original.go  the original destination; the mark on our own dials
+//	probe.go     whether all of this would work now
 //	socks.go     the other entry, for where no rule can be set
 //	tls.go       what can't be read
 //	exchange.go  requests and responses, up to a 101

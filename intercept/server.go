@@ -35,6 +35,7 @@ type Server struct {
 
 	mu        sync.Mutex // guards what follows
 	listeners []net.Listener
+	redirects []netip.AddrPort // those of the listeners that rules lead to
 	links     map[*link]struct{}
 	stopping  bool
 	overTLS   map[netip.AddrPort]int
@@ -43,6 +44,7 @@ type Server struct {
 	unable    error // the last accept's
 
 	quiet  quiet
+	probes probes
 	served sync.WaitGroup // one for each link
 }
 
@@ -56,6 +58,9 @@ type Protocol struct {
 // Serve accepts redirected connections from ln until ln is closed or Shutdown
 // is called, which is no error.
 func (s *Server) Serve(ln *net.TCPListener) error {
+	s.mu.Lock()
+	s.redirects = append(s.redirects, unmapped(ln.Addr().(*net.TCPAddr).AddrPort()))
+	s.mu.Unlock()
 	return s.accept(ln, s.redirected)
 }
 
@@ -121,6 +126,8 @@ func (s *Server) redirected(l *link) {
 	switch {
 	case err != nil:
 		s.refuse(l, to, err.Error())
+		return
+	case to == local(l.client) && s.probed(l):
 		return
 	case to == local(l.client):
 		s.refuse(l, to, "not redirected: it came to the listener itself")

@@ -19,7 +19,7 @@
 // used that the node's kubelet uses, unless it is chosen ([Backend]).
 //
 // The package starts no goroutine, keeps nothing between two calls, writes no
-// log and does not watch over the rules: its caller does, by calling again. It
+// log and does not watch over the rules: package keeper does, by calling again. It
 // does not know whether anybody listens where the rules lead. It runs the
 // commands of Debian's package iptables, each with a time limit, and is the
 // only package that runs any.

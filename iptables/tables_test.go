@@ -51,6 +51,31 @@ func TestRemoveLeavesNoLineOfOursAndEveryOther(t *testing.T) {
 	})
 }
 
+func TestAHundredCyclesLeaveEveryRuleOfOthers(t *testing.T) {
+	everywhere(t, func(t test) {
+		settle(t)
+		before := dump(t)
+		t.apply()
+		whole := dump(t)
+		for i := range 100 {
+			t.tamper(t.T, "nat", "-F EXECTAPE", "-D OUTPUT 1")
+			t.apply()
+			if i%10 == 0 {
+				if err := t.tables.RemoveChain(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(before, dump(t)); diff != "" {
+					t.Fatalf("cycle %d: -before +after:\n%s", i, diff)
+				}
+				t.apply()
+			}
+		}
+		if diff := cmp.Diff(whole, dump(t)); diff != "" {
+			t.Errorf("-once +after a hundred cycles:\n%s", diff)
+		}
+	})
+}
+
 func TestRemoveWhereNothingWasAppliedDoesNothing(t *testing.T) {
 	everywhere(t, func(t test) {
 		before := dump(t)

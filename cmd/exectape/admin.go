@@ -2,18 +2,16 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"os"
 	"runtime"
-	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"exectape/admin"
 	"exectape/intercept"
-	"exectape/iptables"
+	"exectape/keeper"
 	"exectape/sink"
 	"exectape/upload"
 )
@@ -22,16 +20,16 @@ import (
 type node struct {
 	server   *intercept.Server
 	dir      *sink.Dir
-	uploader *upload.Uploader                 // nil: nothing is sent
-	tables   *atomic.Pointer[iptables.Tables] // nil: no rules are in place
+	uploader *upload.Uploader // nil: nothing is sent
+	rules    *keeper.Keeper   // nil: there are to be no rules
 }
 
 func newAdmin(cfg config, n node, log *zap.Logger) *admin.Server {
-	return admin.NewServer(n.metrics(cfg), n.checks(cfg), n.server.Sessions, log)
+	return admin.NewServer(n.metrics(cfg), n.checks(), n.server.Sessions, log)
 }
 
 // checks are what must be so for exectape to be ready.
-func (n node) checks(cfg config) []admin.Check {
+func (n node) checks() []admin.Check {
 	all := []admin.Check{
 		{Name: "listener", Err: n.server.Accepting},
 		{Name: "sink", Err: n.dir.Writable},
@@ -42,24 +40,12 @@ func (n node) checks(cfg config) []admin.Check {
 			return nil
 		}},
 	}
-	if cfg.IPTables != iptables.Off {
-		all = append(all, admin.Check{Name: "rules", Err: func() error { return n.rules(cfg) }})
+	if n.rules != nil {
+		all = append(all,
+			admin.Check{Name: "rules", Err: func() error { return n.rules.Status().Rules() }},
+			admin.Check{Name: "lease", Err: func() error { return n.rules.Status().Lease() }})
 	}
 	return all
-}
-
-// rules returns what is wrong with the rules.
-func (n node) rules(cfg config) error {
-	tables := n.tables.Load()
-	if tables == nil {
-		return errors.New("they are not in place yet")
-	}
-	problems, err := tables.Check(context.Background(), redirect(cfg))
-	errs := []error{err}
-	for _, p := range problems {
-		errs = append(errs, errors.New(string(p)))
-	}
-	return errors.Join(errs...)
 }
 
 // metrics are what /metrics has beside what it has of the process.
@@ -76,10 +62,33 @@ func (n node) metrics(cfg config) *admin.Metrics {
 		}
 		return float64(total)
 	})
+	if n.rules != nil {
+		n.redirection(m)
+	}
 	if n.uploader != nil {
 		n.uploads(m)
 	}
 	return m
+}
+
+func (n node) redirection(m *admin.Metrics) {
+	status := func(value func(keeper.Status) float64) func() float64 {
+		return func() float64 { return value(n.rules.Status()) }
+	}
+	m.Gauge("rules_present", "1 if the iptables rules are as they should be, as far as is known, else 0.", status(func(s keeper.Status) float64 {
+		if s.Rules() != nil {
+			return 0
+		}
+		return 1
+	}))
+	m.Gauge("lease_age_seconds", "How long ago a probe through our own listener succeeded, and with it the lease was renewed.", status(func(s keeper.Status) float64 {
+		return s.Age.Seconds()
+	}))
+	m.Counter("rules_repairs_total", "How often the rules were put right.", status(func(s keeper.Status) float64 { return float64(s.Repairs) }))
+	m.Counter("lease_lapses_total", "How often the lease had lapsed when it was renewed.", status(func(s keeper.Status) float64 { return float64(s.Lapses) }))
+	m.Counter("unguarded_seconds_total", "For how long sessions may have passed unrecorded, because rules were missing or the lease had lapsed.", status(func(s keeper.Status) float64 {
+		return s.Open.Seconds()
+	}))
 }
 
 func (n node) uploads(m *admin.Metrics) {

@@ -4,7 +4,6 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,7 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"exectape/admin"
-	"exectape/iptables"
+	"exectape/keeper"
 	"exectape/sink"
 )
 
@@ -29,7 +28,7 @@ func everything(t *testing.T) (config, node) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = dir.Close() })
-	return cfg, node{newServer(cfg, dir, zap.NewNop()), dir, newUploader(cfg, dir, zap.NewNop()), new(atomic.Pointer[iptables.Tables])}
+	return cfg, node{newServer(cfg, dir, zap.NewNop()), dir, newUploader(cfg, dir, zap.NewNop()), keeper.New(keeper.Config{Rules: redirect(cfg)}, zap.NewNop())}
 }
 
 func TestMetricsAreNamedAsPrometheusHasIt(t *testing.T) {

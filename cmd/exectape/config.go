@@ -36,7 +36,9 @@ type config struct {
 	Targets       []netip.AddrPort `env:"TARGETS" doc:"the runtime's streaming servers, separated by commas, as in 127.0.0.1:34567; needed by run and by rules apply, print and check"`
 	Mark          iptables.Mark    `env:"MARK" envDefault:"0x2000/0x2000" doc:"the packet mark on exectape's own connections, by which the rules let them pass"`
 	IPTables      iptables.Backend `env:"IPTABLES" envDefault:"auto" doc:"who sets the rules: nft, legacy, auto (the one that the node's kubelet uses), or off"`
+	CheckInterval time.Duration    `env:"CHECK_INTERVAL" envDefault:"2s" doc:"how often the rules are looked at, and repaired"`
 	FailPolicy    session.Policy   `env:"FAIL_POLICY" envDefault:"open" doc:"what becomes of a session that can't be recorded or decoded: open lets it go on, and says what is missing; closed ends or refuses it, and tells its client why"`
+	Lease         time.Duration    `env:"LEASE" envDefault:"3s" doc:"with EXECTAPE_FAIL_POLICY=open: for how long the kernel goes on leading sessions to an exectape that serves no more; renewed every second"`
 	MaxSessions   int              `env:"MAX_SESSIONS" envDefault:"5000" doc:"how many sessions are recorded at once; what comes beyond can't be recorded, so the policy applies"`
 	HeadTimeout   time.Duration    `env:"HEAD_TIMEOUT" envDefault:"10s" doc:"how long the head of an HTTP request may take to arrive"`
 	HalfCloseIdle time.Duration    `env:"HALF_CLOSE_IDLE" envDefault:"1m" doc:"how long the other half may be idle once one side has closed its own"`
@@ -82,8 +84,11 @@ func (c config) checks() []check {
 			"not a mark that tells packets apart; write a value above zero and a mask that covers it, as in 0x2000/0x2000"},
 		{"IPTABLES", true,
 			"not a kind of iptables; write auto, nft, legacy or off"},
+		{"CHECK_INTERVAL", c.CheckInterval > 0, notDuration},
 		{"FAIL_POLICY", true,
 			"not a policy; write open or closed"},
+		{"LEASE", c.Lease >= 2*time.Second && c.Lease%time.Second == 0,
+			"not whole seconds, two or more; write a number with s or m, as in 3s"},
 		{"MAX_SESSIONS", c.MaxSessions > 0,
 			"not a number above zero; write one, as in 5000"},
 		{"HEAD_TIMEOUT", c.HeadTimeout > 0, notDuration},

@@ -24,6 +24,8 @@ func TestConfigOfAnEmptyEnvironmentIsTheDefaults(t *testing.T) {
 		Listen:        netip.MustParseAddrPort("127.0.0.1:1015"),
 		Mark:          iptables.Mark{Value: 0x2000, Mask: 0x2000},
 		IPTables:      iptables.Auto,
+		CheckInterval: 2 * time.Second,
+		Lease:         3 * time.Second,
 		MaxSessions:   5000,
 		HeadTimeout:   10 * time.Second,
 		HalfCloseIdle: time.Minute,
@@ -47,7 +49,9 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		"EXECTAPE_TARGETS=127.0.0.1:34567,[::1]:34567",
 		"EXECTAPE_MARK=0x40/0xff",
 		"EXECTAPE_IPTABLES=off",
+		"EXECTAPE_CHECK_INTERVAL=500ms",
 		"EXECTAPE_FAIL_POLICY=closed",
+		"EXECTAPE_LEASE=10s",
 		"EXECTAPE_MAX_SESSIONS=7",
 		"EXECTAPE_HEAD_TIMEOUT=250ms",
 		"EXECTAPE_HALF_CLOSE_IDLE=2m",
@@ -82,7 +86,9 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		Targets:       []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:34567"), netip.MustParseAddrPort("[::1]:34567")},
 		Mark:          iptables.Mark{Value: 0x40, Mask: 0xff},
 		IPTables:      iptables.Off,
+		CheckInterval: 500 * time.Millisecond,
 		FailPolicy:    session.FailClosed,
+		Lease:         10 * time.Second,
 		MaxSessions:   7,
 		HeadTimeout:   250 * time.Millisecond,
 		HalfCloseIdle: 2 * time.Minute,
@@ -148,6 +154,9 @@ func TestConfigRefuses(t *testing.T) {
 		"MARK=0x0/0x2000",    // every unmarked packet has it
 		"MARK=0x4000/0x2000", // no packet has it
 		"IPTABLES=nftables",
+		"CHECK_INTERVAL=0s",
+		"LEASE=1s",     // renewed every second
+		"LEASE=2500ms", // the kernel counts whole ones
 		"HEAD_TIMEOUT=10",
 		"HEAD_TIMEOUT=5 mins",
 		"HEAD_TIMEOUT=0s",

@@ -8,16 +8,20 @@ import (
 	"io"
 
 	"exectape/iptables"
+	"exectape/session"
 )
 
 const rulesHelp = `Usage: exectape rules print|apply|check|remove
 
   print   show what apply gives to iptables-restore where no rule is yet; needs
           no root and changes nothing
-  apply   make the rules what the environment says; once is as good as twice
+  apply   make the rules what the environment says; once is as good as twice.
+          With EXECTAPE_FAIL_POLICY=open they lead nowhere until a running
+          exectape says so; with closed, sessions are refused until there is one
   check   list what apply would put right; exit code 1 if there is anything
   remove  delete every line of exectape's, and no other; redirected sessions
-          that are still open can be cut by it
+          that are still open can be cut by it, and an exectape that runs puts
+          the rules back
 
 Example: lead what connects to 127.0.0.1:34567 to a listener on 127.0.0.1:1015.
 
@@ -58,9 +62,14 @@ func runRules(ctx context.Context, cfg config, args []string, stdout io.Writer) 
 	}
 }
 
-// redirect says which rules lead to the exectape that cfg describes.
+// redirect says which rules lead to the exectape that cfg describes. With
+// closed they hold whether it is there or not.
 func redirect(cfg config) iptables.Config {
-	return iptables.Config{Targets: cfg.Targets, Port: cfg.Listen.Port(), Mark: cfg.Mark}
+	rules := iptables.Config{Targets: cfg.Targets, Port: cfg.Listen.Port(), Mark: cfg.Mark}
+	if cfg.FailPolicy == session.FailOpen {
+		rules.Lease = cfg.Lease
+	}
+	return rules
 }
 
 func rulesPrint(cfg config, stdout io.Writer) error {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync/atomic"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -14,6 +13,7 @@ import (
 
 	"exectape/intercept"
 	"exectape/iptables"
+	"exectape/keeper"
 	"exectape/session"
 	"exectape/sink"
 	"exectape/spdy"
@@ -46,7 +46,10 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	warnOfDescriptors(cfg, log)
 	server := newServer(cfg, dir, log)
 	uploader := newUploader(cfg, dir, log)
-	inPlace := new(atomic.Pointer[iptables.Tables])
+	rules, err := newKeeper(ctx, cfg, server, log)
+	if err != nil {
+		return err
+	}
 	listeners, err := listen(cfg, log)
 	if err != nil {
 		return err
@@ -62,17 +65,12 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	keeping, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer endKeeping()
 	serving.Go(func() error { keepHouse(keeping, dir, uploader, log); return nil })
-	answers := newAdmin(cfg, node{server, dir, uploader, inPlace}, log)
+	answers := newAdmin(cfg, node{server, dir, uploader, rules}, log)
 	// Who drains no longer answers for the host, but does for itself.
 	serving.Go(func() error { answers.ServeTCP(ctx, cfg.AdminListen.String()); return nil })
 	serving.Go(func() error { answers.ServeUnix(keeping, cfg.Socket); return nil })
-	tables, err := redirectHere(ctx, cfg, log)
-	inPlace.Store(tables)
-	if err == nil {
-		log.Info("ready", zap.Stringers("targets", cfg.Targets))
-		<-ctx.Done()
-	}
-	err = errors.Join(err, drain(cfg, server, tables, log))
+	err = serveUntil(ctx, cfg, rules, log)
+	err = errors.Join(err, drain(cfg, server, rules, log))
 	endKeeping()
 	return errors.Join(err, serving.Wait())
 }
@@ -84,9 +82,23 @@ func finishLeftovers(ctx context.Context, dir *sink.Dir, log *zap.Logger) {
 	}
 }
 
-// redirectHere puts the rules in place, unless there are to be none: then it
-// returns no tables.
-func redirectHere(ctx context.Context, cfg config, log *zap.Logger) (*iptables.Tables, error) {
+// serveUntil leads the sessions here, and keeps the rules that do until ctx ends.
+func serveUntil(ctx context.Context, cfg config, rules *keeper.Keeper, log *zap.Logger) error {
+	if rules != nil {
+		if err := rules.Start(ctx); err != nil {
+			return err
+		}
+	}
+	log.Info("ready", zap.Stringers("targets", cfg.Targets))
+	if rules != nil {
+		rules.Run(ctx)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// newKeeper returns who keeps the rules, or nil if there are to be none.
+func newKeeper(ctx context.Context, cfg config, server *intercept.Server, log *zap.Logger) (*keeper.Keeper, error) {
 	if cfg.IPTables == iptables.Off {
 		return nil, nil
 	}
@@ -94,11 +106,12 @@ func redirectHere(ctx context.Context, cfg config, log *zap.Logger) (*iptables.T
 	if err != nil {
 		return nil, err
 	}
-	if err := tables.Apply(ctx, redirect(cfg)); err != nil {
-		return tables, err
-	}
-	log.Info("rules in place", zap.Stringer("iptables", tables.Backend()))
-	return tables, nil
+	return keeper.New(keeper.Config{
+		Tables:   tables,
+		Rules:    redirect(cfg),
+		Interval: cfg.CheckInterval,
+		Probe:    server.Probe,
+	}, log), nil
 }
 
 func newServer(cfg config, dir *sink.Dir, log *zap.Logger) *intercept.Server {
@@ -180,21 +193,21 @@ const drainedSentence = "exectape: this session was ended because the recorder o
 // drain lets no new connection come, waits for the sessions to end, and only
 // then takes out the chain: its rules keep connection tracking hooked, without
 // which a redirected session would be reset.
-func drain(cfg config, server *intercept.Server, tables *iptables.Tables, log *zap.Logger) (err error) {
+func drain(cfg config, server *intercept.Server, rules *keeper.Keeper, log *zap.Logger) (err error) {
 	log.Info("draining", zap.Duration("at_most", cfg.DrainTimeout))
 	// That of the process has ended. However short the sessions' time is, the
 	// rules go.
 	ctx := context.Background()
-	if tables != nil {
-		err = tables.RemoveJump(ctx)
+	if rules != nil {
+		err = rules.Leave(ctx)
 	}
 	draining, cancel := context.WithTimeout(ctx, cfg.DrainTimeout)
 	defer cancel()
 	if ended := server.Shutdown(draining, drainedSentence); ended > 0 {
 		log.Warn("sessions ended before their time", zap.Int("sessions", ended))
 	}
-	if tables != nil {
-		err = errors.Join(err, tables.RemoveChain(ctx))
+	if rules != nil {
+		err = errors.Join(err, rules.Clear(ctx))
 	}
 	log.Info("stopped")
 	return err

@@ -88,6 +88,12 @@ func (r *Recorder) Kill() {
 	<-r.ended
 }
 
+// Freeze keeps the recorder from doing anything, until Thaw.
+func (r *Recorder) Freeze() error { return r.process.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets it go on.
+func (r *Recorder) Thaw() error { return r.process.Process.Signal(syscall.SIGCONT) }
+
 // Wait waits until the recorder has ended. Its error says with which exit code,
 // unless that is 0.
 func (r *Recorder) Wait(ctx context.Context) error {

@@ -1,0 +1,153 @@
+package intercept
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A secret is what a probe says of itself. It goes nowhere but to our own
+// listener and is good for one connection, so nobody else can pass for a probe.
+type secret [16]byte
+
+// probes are those under way. The zero value is ready.
+type probes struct {
+	mu      sync.Mutex // guards what follows
+	waiting map[secret]chan<- error
+}
+
+// Probe finds out whether a redirected connection would be served now: one of
+// our own to each listener that Serve was given goes the same way, which for it
+// ends where its original destination has been read, because that is the
+// listener itself. Beside it there must be descriptors for a session.
+//
+// It costs a connection on loopback and no more, and can be called every second.
+func (s *Server) Probe(ctx context.Context) error {
+	entries := s.entrances()
+	if len(entries) == 0 {
+		return errors.New("probe: no listener for redirected connections is open")
+	}
+	for _, at := range entries {
+		if err := s.probe(ctx, at); err != nil {
+			return fmt.Errorf("probe %s: %w", at, err)
+		}
+	}
+	return nil
+}
+
+func (s *Server) probe(ctx context.Context, at netip.AddrPort) error {
+	word, heard := s.probes.begin()
+	defer s.probes.end(word)
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", at.String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetLinger(0) // no TIME_WAIT every second
+	if _, err := conn.Write(word[:]); err != nil {
+		return err
+	}
+	select {
+	case err := <-heard:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("it was not accepted: %w", context.Cause(ctx))
+	}
+}
+
+// begin makes a secret, and returns it and where to hear of it.
+func (p *probes) begin() (secret, <-chan error) {
+	var word secret
+	_, _ = rand.Read(word[:]) // never fails
+	heard := make(chan error, 1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.waiting == nil {
+		p.waiting = make(map[secret]chan<- error)
+	}
+	p.waiting[word] = heard
+	return word, heard
+}
+
+func (p *probes) end(word secret) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, word)
+}
+
+func (p *probes) any() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.waiting) > 0
+}
+
+// take returns where to tell of a probe, or nil if there is none of that word.
+func (p *probes) take(word secret) chan<- error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	heard := p.waiting[word]
+	delete(p.waiting, word)
+	return heard
+}
+
+// probeWait is for how long a connection that nobody redirected is heard out
+// while a probe is under way.
+const probeWait = time.Second
+
+// probed reports whether a connection to the listener itself is a probe of
+// ours. Then it has been answered.
+func (s *Server) probed(l *link) bool {
+	if !s.probes.any() {
+		return false
+	}
+	var word secret
+	_ = l.client.SetReadDeadline(time.Now().Add(probeWait))
+	if _, err := io.ReadFull(l.client, word[:]); err != nil {
+		return false
+	}
+	heard := s.probes.take(word)
+	if heard == nil {
+		return false
+	}
+	heard <- room(l.client)
+	return true
+}
+
+// room reports that a session would find no descriptors for its target and its
+// cast; its client's would be the one that conn has.
+func room(conn *net.TCPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var dupErr error
+	err = raw.Control(func(fd uintptr) {
+		for range 2 {
+			extra, err := unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0)
+			if err != nil {
+				dupErr = fmt.Errorf("no descriptors for a session: %w", err)
+				return
+			}
+			defer unix.Close(extra)
+		}
+	})
+	return errors.Join(err, dupErr)
+}
+
+// entrances returns where redirected connections are accepted.
+func (s *Server) entrances() []netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopping {
+		return nil
+	}
+	return s.redirects
+}

@@ -1,0 +1,139 @@
+package intercept_test
+
+import (
+	"context"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"exectape/intercept"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
+)
+
+func TestAProbeSucceedsWhereASessionWouldBeServed(t *testing.T) {
+	server, logs, stop := serveRedirects(t)
+	if err := server.Probe(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := logs.FilterMessage("connection refused").Len(); n > 0 {
+		t.Errorf("a probe was logged as %d refusals", n)
+	}
+	stop()
+	if err := server.Probe(t.Context()); err == nil {
+		t.Error("a server that has shut down answers a probe")
+	}
+}
+
+func TestAProbeFailsWhereNothingAccepts(t *testing.T) {
+	if err := new(intercept.Server).Probe(t.Context()); err == nil {
+		t.Error("no listener was opened, and the probe succeeds")
+	}
+	server, _, _ := serveRedirects(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := server.Probe(ctx); err == nil {
+		t.Error("the probe's time was over, and it succeeds")
+	}
+}
+
+func TestNobodyElsePassesForAProbe(t *testing.T) {
+	server, logs, _ := serveRedirects(t)
+	probing, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	probes := make(chan struct{})
+	go func() {
+		for probing.Err() == nil {
+			_ = server.Probe(probing)
+		}
+		close(probes)
+	}()
+	for range 50 {
+		stranger, err := net.Dial("tcp", server.listener.Addr().String())
+		if err != nil {
+			continue // refused already
+		}
+		_, _ = stranger.Write([]byte("sixteen bytes..."))
+		if _, err := stranger.Read(make([]byte, 1)); err == nil {
+			t.Error("a stranger is answered")
+		}
+		_ = stranger.Close()
+	}
+	cancel()
+	<-probes
+	if n := logs.FilterMessage("connection refused").Len(); n != 50 {
+		t.Errorf("of 50 strangers %d were refused", n)
+	}
+}
+
+func TestAProbeFailsWhereASessionWouldFindNoDescriptors(t *testing.T) {
+	server, _, _ := serveRedirects(t)
+	var limit, few unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	few = unix.Rlimit{Cur: 128, Max: limit.Max}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &few); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit) }()
+	var spare []*os.File
+	defer func() {
+		for _, f := range spare {
+			_ = f.Close()
+		}
+	}()
+	for {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		spare = append(spare, f)
+	}
+	for left := range 4 { // a probe itself takes two
+		if err := server.Probe(within(t, time.Second)); err == nil {
+			t.Errorf("with %d descriptors the probe succeeds", left)
+		}
+		_ = spare[left].Close()
+	}
+	if err := server.Probe(within(t, patience)); err != nil {
+		t.Errorf("with descriptors again: %v", err)
+	}
+}
+
+func within(t *testing.T, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// A redirecting server is one whose listener rules could lead to.
+type redirecting struct {
+	*intercept.Server
+	listener *net.TCPListener
+}
+
+func serveRedirects(t *testing.T) (server redirecting, logs *observer.ObservedLogs, stop func()) {
+	t.Helper()
+	core, logs := observer.New(zap.DebugLevel)
+	log := zap.New(core)
+	server = redirecting{&intercept.Server{HeadTimeout: patience, Log: log, Noise: log}, listenLoopback(t)}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(server.listener) }()
+	stop = sync.OnceFunc(func() {
+		server.Shutdown(context.WithoutCancel(t.Context()), "the test is over")
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	for logs.FilterMessage("listening").Len() == 0 {
+		runtime.Gosched()
+	}
+	return server, logs, stop
+}

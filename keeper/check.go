@@ -1,0 +1,104 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"exectape/iptables"
+
+	"go.uber.org/zap"
+)
+
+// A look is what there was to see of the rules the last time.
+type look struct {
+	sound    time.Time // when they were last as they should be
+	problems []iptables.Problem
+	err      error // why they can't be looked at, or written
+	repairs  int
+	open     time.Duration // for how long they may have been missing, in all
+}
+
+// check looks at the rules and puts them right.
+func (k *Keeper) check(ctx context.Context) {
+	if k.toldOfChange() {
+		k.follow(ctx)
+		return
+	}
+	problems, err := k.Tables.Check(ctx, k.rules())
+	switch {
+	case err != nil:
+		k.failed(ctx, "rules can't be looked at", nil, err)
+	case len(problems) == 0:
+		k.sound()
+	default:
+		k.repair(ctx, problems)
+	}
+}
+
+func (k *Keeper) toldOfChange() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	defer func() { k.changed = false }()
+	return k.changed
+}
+
+// follow makes the rules those of other targets.
+func (k *Keeper) follow(ctx context.Context) {
+	if err := k.write(ctx); err != nil {
+		k.failed(ctx, "rules can't be changed", nil, err)
+		return
+	}
+	k.sound()
+	k.log.Info("rules follow the targets", zap.Stringers("targets", k.rules().Targets))
+}
+
+// repair puts back what is missing. For as long as it was, sessions may have
+// passed by, whatever the policy.
+func (k *Keeper) repair(ctx context.Context, problems []iptables.Problem) {
+	if err := k.write(ctx); err != nil {
+		k.failed(ctx, "rules can't be repaired", problems, err)
+		return
+	}
+	open := k.repaired()
+	k.log.Warn("rules repaired: sessions may have passed unrecorded", zap.Any("problems", problems), zap.Duration("for_at_most", open))
+}
+
+// write writes the rules, and at once the lease: with them its list may have
+// been born anew.
+func (k *Keeper) write(ctx context.Context) error {
+	if err := k.Tables.Apply(ctx, k.rules()); err != nil {
+		return err
+	}
+	_ = k.lease.renew(ctx) // which tells of it itself, and is tried again every second
+	return nil
+}
+
+func (k *Keeper) repaired() (open time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := time.Now()
+	open = now.Sub(k.last.sound)
+	k.last = look{sound: now, repairs: k.last.repairs + 1, open: k.last.open + open}
+	return open
+}
+
+func (k *Keeper) sound() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.last.sound, k.last.problems, k.last.err = time.Now(), nil, nil
+}
+
+// failed notes what keeps the rules from being what they should be. It is tried
+// again at every interval, and logged once.
+func (k *Keeper) failed(ctx context.Context, message string, problems []iptables.Problem, err error) {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.last.err == nil || k.last.err.Error() != err.Error() {
+		k.log.Error(message, zap.Any("problems", problems), zap.Error(err))
+	}
+	k.last.problems, k.last.err = problems, err
+}

@@ -1,0 +1,148 @@
+package keeper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"exectape/iptables"
+
+	"go.uber.org/zap"
+)
+
+// Config is what a Keeper needs.
+type Config struct {
+	Tables   *iptables.Tables
+	Rules    iptables.Config             // with what Redirect changes of it
+	Interval time.Duration               // between two looks at the rules
+	Probe    func(context.Context) error // whether a session would be served now
+}
+
+// A Keeper keeps the rules of one exectape. Start, Run and Leave are called in
+// this order; Redirect and Status may be called by anyone at any time.
+type Keeper struct {
+	Config
+	log   *zap.Logger
+	lease *lease
+	wake  chan struct{} // has something in it when the rules are to be looked at now
+
+	mu      sync.Mutex // guards Rules and what follows
+	changed bool       // the rules are to be others than those that were written
+	last    look
+}
+
+// New returns a Keeper of rules that are not there yet.
+func New(cfg Config, log *zap.Logger) *Keeper {
+	k := &Keeper{Config: cfg, log: log, wake: make(chan struct{}, 1)}
+	k.last.err = errors.New("they are not in place yet")
+	k.lease = &lease{
+		length: cfg.Rules.Lease,
+		probe:  cfg.Probe,
+		write:  func() error { return k.rules().Renew() },
+		log:    log,
+	}
+	return k
+}
+
+// startWait is how long the first probe is waited for.
+const startWait = 10 * time.Second
+
+// Start puts the rules in place, when sessions can be served and not before.
+func (k *Keeper) Start(ctx context.Context) error {
+	if err := k.served(ctx); err != nil {
+		return err
+	}
+	if err := k.Tables.Apply(ctx, k.rules()); err != nil {
+		return err
+	}
+	if err := k.lease.renew(ctx); err != nil {
+		return err
+	}
+	k.sound()
+	k.log.Info("rules in place", zap.Stringer("iptables", k.Tables.Backend()), zap.Duration("lease", k.lease.length))
+	return nil
+}
+
+// served waits until a probe succeeds.
+func (k *Keeper) served(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	for {
+		err := k.Probe(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("no rule was set, because no session would be served: %w", err)
+		}
+	}
+}
+
+// Run keeps the rules until ctx ends.
+func (k *Keeper) Run(ctx context.Context) {
+	var renewing sync.WaitGroup
+	defer renewing.Wait()
+	// Apart from the rules: those commands may wait for others' for seconds.
+	renewing.Go(func() { k.lease.keep(ctx, k.lookNow) })
+	interval := time.NewTicker(k.Interval)
+	defer interval.Stop()
+	for {
+		select {
+		case <-interval.C:
+		case <-k.wake:
+		case <-ctx.Done():
+			return
+		}
+		k.check(ctx)
+	}
+}
+
+// Redirect makes the rules lead what connects to targets to exectape, as soon as
+// can be.
+func (k *Keeper) Redirect(targets []netip.AddrPort) {
+	k.mu.Lock()
+	k.Rules.Targets = targets
+	k.changed = true
+	k.mu.Unlock()
+	k.lookNow()
+}
+
+// lookNow has the rules looked at without waiting for the interval's end.
+func (k *Keeper) lookNow() {
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// rules returns what the rules are to be.
+func (k *Keeper) rules() iptables.Config {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.Rules
+}
+
+// Leave takes the jump out, so that no new connection comes, once Run has
+// returned. Without a lease it leaves the rules alone: who wants every session
+// recorded or refused wants it of an exectape that is gone, too.
+func (k *Keeper) Leave(ctx context.Context) error {
+	if k.lease.length == 0 {
+		k.log.Info("rules left in place: until exectape is started again, sessions are refused")
+		return nil
+	}
+	return k.Tables.RemoveJump(ctx)
+}
+
+// Clear takes out the rest when no session needs it any more: the chain, whose
+// rules keep connection tracking hooked.
+func (k *Keeper) Clear(ctx context.Context) error {
+	if k.lease.length == 0 {
+		return nil
+	}
+	return k.Tables.RemoveChain(ctx)
+}
