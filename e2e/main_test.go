@@ -29,6 +29,7 @@ var streamingServer = netip.MustParseAddrPort("127.0.0.1:34567")
 var (
 	binary  = os.Getenv(binaryVariable) // exectape, built with the race detector
 	missing error                       // why there is nothing of the following
+	runtime *node.Node
 	shop    *node.Pod
 	app     *node.Container // which does nothing until it is told to, in shop
 )
@@ -83,18 +84,18 @@ func outside(m *testing.M) (code int, err error) {
 func inside(m *testing.M) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	n, err := node.Start(ctx, streamingServer)
+	runtime, err = node.Start(ctx, streamingServer)
 	if err != nil {
 		return 0, err
 	}
-	shop, err = n.RunPod(ctx, "shop")
+	shop, err = runtime.RunPod(ctx, "shop")
 	if err == nil {
 		app, err = shop.RunContainer(ctx, "app", kubelet.Process{Command: []string{"cat"}, Stdin: true})
 	}
 	if err == nil {
 		code = m.Run()
 	}
-	err = errors.Join(err, n.Close())
+	err = errors.Join(err, runtime.Close())
 	if code == 0 && err == nil {
 		err = goleak.Find()
 	}

@@ -22,6 +22,7 @@ type exchanges struct {
 	client, target *wire
 	timeout        time.Duration // for each head, of either side
 	policy         session.Policy
+	trace          func(*http.Request) session.Tracer
 
 	asked   chan *http.Request  // the request that the target is to answer
 	answers chan *http.Response // its answers, each after it was forwarded; a 101 before
@@ -33,11 +34,12 @@ type exchanges struct {
 type upgrade struct {
 	request  *http.Request
 	response *http.Response
+	tracer   session.Tracer // has been told of nothing but the request
 }
 
-func follow(client, target *wire, timeout time.Duration, policy session.Policy) (*upgrade, error) {
+func (s *Server) follow(client, target *wire) (*upgrade, error) {
 	x := &exchanges{
-		client: client, target: target, timeout: timeout, policy: policy,
+		client: client, target: target, timeout: s.HeadTimeout, policy: s.Policy, trace: s.trace,
 		asked:   make(chan *http.Request, 1),
 		answers: make(chan *http.Response),
 		done:    make(chan struct{}),
@@ -88,13 +90,17 @@ func (x *exchanges) fromClient() (*upgrade, error) {
 		if x.policy == session.FailClosed && asksUpgrade(req) && unsure(req) && !isPortForward(req) {
 			return nil, &unrecordable{errUnsure}
 		}
+		tracer := x.trace(req)
+		tracer.Pass()
 		resp, err := x.exchange(req)
 		if err != nil {
+			tracer.Close() // the target may have begun all the same
 			return nil, err
 		}
 		if resp.StatusCode == http.StatusSwitchingProtocols {
-			return &upgrade{req, resp}, nil
+			return &upgrade{req, resp, tracer}, nil
 		}
+		tracer.Refused()
 		afterPost = req.Method == http.MethodPost
 	}
 }

@@ -26,6 +26,12 @@ type Server struct {
 	// Open begins the recording of a session, before its 101 is forwarded.
 	Open func(session.Info) (session.Recorder, error)
 
+	// Trace follows a session, before its request is forwarded: verb is "attach"
+	// only if the target can't take the request for anything else, and websocket
+	// says that streams are not opened by the client. nil: nobody asks whose
+	// sessions are.
+	Trace func(verb string, websocket bool) session.Tracer
+
 	Policy        session.Policy
 	MaxSessions   int           // how many are recorded at once, beyond which Policy applies; 0: any
 	HeadTimeout   time.Duration // for one HTTP head, of either side
@@ -209,7 +215,7 @@ func (s *Server) intercept(l *link, first []byte) {
 		s.tls(l, client)
 		return
 	}
-	up, err := follow(client, target, s.HeadTimeout, s.Policy)
+	up, err := s.follow(client, target)
 	switch {
 	case up != nil:
 		s.upgraded(l, client, target, up)

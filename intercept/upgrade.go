@@ -23,12 +23,16 @@ func (s *Server) upgraded(l *link, client, target *wire, up *upgrade) {
 		return
 	}
 	if !s.admit() {
+		// It may open any stream, and nobody sees which.
+		up.tracer.See(session.Event{Kind: session.Raw, From: session.FromClient})
 		s.beyond(l, client, target, up)
+		up.tracer.Close()
 		return
 	}
 	err := s.record(l, client, target, up)
 	s.leave()
 	if err != nil {
+		up.tracer.Refused()
 		s.turnAway(l, client, err)
 	}
 }
@@ -80,6 +84,7 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 		log.Info("session not started", zap.Error(err))
 	}
 	conn := session.NewConn(&resumed{l.target, target.rest()}, info, decoder, recorder, s.Policy)
+	conn.Trace(up.tracer)
 	log.Info("session started", zap.Stringer("target", info.Target), zap.String("subprotocol", info.Subprotocol))
 
 	l.begin(conn)
@@ -101,6 +106,12 @@ func (s *Server) finish(log *zap.Logger, r session.Report, recorder session.Reco
 	}
 	if r.Exit != nil && r.Exit.Code != session.NoCode {
 		fields = append(fields, zap.Int("exit", r.Exit.Code))
+	}
+	if r.Identity.Names() {
+		fields = append(fields, zap.String("pod", r.Identity.Namespace+"/"+r.Identity.Pod), zap.String("container", r.Identity.Container))
+	}
+	if r.Identity.Confidence != "" {
+		fields = append(fields, zap.String("confidence", string(r.Identity.Confidence)))
 	}
 	if named, ok := recorder.(interface{ Name() string }); ok {
 		fields = append(fields, zap.String("cast", named.Name()))
@@ -132,12 +143,7 @@ func (s *Server) describe(to netip.AddrPort, up *upgrade) (session.Info, session
 // (k8s.io/cri-streaming, request_cache.go: a token is 8 characters of URL-safe
 // base64). A token is good for one kind of request only.
 func isPortForward(req *http.Request) bool {
-	token, ok := strings.CutPrefix(req.RequestURI, "/portforward/")
-	if !ok || len(token) != 8 {
-		return false
-	}
-	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-	return strings.Trim(token, alphabet) == ""
+	return asks(req, "/portforward/")
 }
 
 // verb returns "exec" or "attach" if that is what the request's path begins

@@ -26,6 +26,7 @@ type Conn struct {
 	Duplex // the target
 
 	rec    Recorder
+	tracer Tracer
 	policy Policy
 	info   Info
 	feed   func(Event) // emit, bound once
@@ -40,6 +41,7 @@ type Conn struct {
 	stderr passed
 	recErr error     // the first that the recorder answered
 	first  EndReason // who went away first
+	whose  Identity  // as far as is known
 	clean  bool      // what was handed to the client ends at a frame's boundary
 	ending *ending   // set by End
 }
@@ -47,16 +49,21 @@ type Conn struct {
 // NewConn returns the recording connection to target of the session that info
 // describes.
 func NewConn(target Duplex, info Info, dec Decoder, rec Recorder, policy Policy) *Conn {
-	c := &Conn{Duplex: target, rec: rec, policy: policy, info: info, dec: dec, clean: true}
+	c := &Conn{Duplex: target, rec: rec, tracer: Untraced{}, policy: policy, info: info, dec: dec, clean: true}
 	c.feed = c.emit
 	return c
 }
+
+// Trace has tracer find out whose session it is, and closes it with the
+// session. It is called before anything passes.
+func (c *Conn) Trace(tracer Tracer) { c.tracer = tracer }
 
 // Write records what the client sends and passes it on to the target.
 func (c *Conn) Write(p []byte) (int, error) {
 	if !c.observe(FromClient, p) {
 		return len(p), nil // the session is over: what still comes has no reader
 	}
+	c.tracer.Pass()
 	return c.Duplex.Write(p)
 }
 
@@ -113,6 +120,7 @@ func (c *Conn) observe(from Direction, p []byte) bool {
 	c.now = time.Since(c.info.Start)
 	over := c.ending != nil && c.ending.said
 	if !over {
+		c.identify()
 		c.decode(from, p)
 	}
 	c.mu.Unlock()
@@ -156,14 +164,27 @@ func (c *Conn) decode(from Direction, p []byte) {
 	c.emit(Event{Kind: Raw, From: from, Data: p})
 }
 
-// emit hands one event of the decoder to the recorder.
+// emit hands one event of the decoder to the recorder, and before it what the
+// event has made known of whose session it is.
 func (c *Conn) emit(e Event) {
 	e.At = c.now
 	if e.Kind == Status {
 		c.exit = e.Exit
 	}
 	c.tally(e)
-	c.note(c.rec.Record(e))
+	c.tracer.See(e)
+	c.identify()
+	if e.Kind != Accepted {
+		c.note(c.rec.Record(e))
+	}
+}
+
+// identify records whose session it is, if there is something new to say of it.
+func (c *Conn) identify() {
+	if whose := c.tracer.Identity(); whose != nil {
+		c.whose = *whose
+		c.note(c.rec.Record(Event{Kind: Identified, At: c.now, Identity: whose}))
+	}
 }
 
 // note keeps the first error of the recorder. If the session may go on, what
@@ -189,14 +210,18 @@ type Report struct {
 	Exit        *Exit          // nil: the runtime reported none
 	Undecodable []*Undecodable // the directions that were kept raw, and why
 	RecordError error          // the first error of the Recorder
+	Identity    Identity       // whose session it was, as far as is known
 }
 
-// Report says how the session went. It is called when both directions have
+// Report says how the session went. It is called once, when both directions have
 // ended.
 func (c *Conn) Report() Report {
+	c.tracer.Close()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	r := Report{End: End{At: time.Since(c.info.Start), Reason: c.first}, Exit: c.exit, RecordError: c.recErr}
+	c.now = time.Since(c.info.Start)
+	c.identify()
+	r := Report{Identity: c.whose, End: End{At: c.now, Reason: c.first}, Exit: c.exit, RecordError: c.recErr}
 	switch {
 	case c.ending != nil:
 		r.End.Reason, r.End.Detail = EndByUs, c.ending.sentence

@@ -15,13 +15,14 @@ const (
 	Raw                        // Data passed From one side and could not be decoded
 	Gap                        // Lost is known to be missing
 	Identified                 // Identity is known now, or known better
+	Accepted                   // the target answered that it takes Stream; for a Tracer, not recorded
 )
 
 // An Event is one thing that happened in a session.
 type Event struct {
 	Kind   Kind
 	At     time.Duration // since Info.Start, monotonic
-	Stream Stream        // Opened, Output, Input
+	Stream Stream        // Opened, Accepted, Output, Input
 	From   Direction     // Raw
 	Size   Size          // Resize
 	Exit   *Exit         // Status

@@ -9,11 +9,9 @@ func (c *Conn) Live() Summary {
 		Subprotocol: c.info.Subprotocol, Target: c.info.Target, Claims: c.info.Claims,
 		Gaps: []Loss{},
 	}
-	if r, ok := c.rec.(interface{ Identity() Identity }); ok { // before c.mu: it may wait for a write
-		s.Identity = r.Identity()
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s.Identity = c.whose
 	s.TTY, s.Streams = c.tty, Streams{Stdout: c.stdout.known(), Stderr: c.stderr.known()}
 	if c.exit != nil && c.exit.Code != NoCode {
 		code := c.exit.Code

@@ -14,10 +14,10 @@ var errLimit = errors.New("its cast is as long as that of one session may get, s
 
 // over reports whether e comes behind the end of a cast that is as long as it
 // may get. From the first that does on, only what a session begins and ends
-// with is recorded: that is little. Until the end, when the gap can say how much
-// is missing, the header says that something is.
+// with, and whose it is, is recorded: that is little. Until the end, when the gap
+// can say how much is missing, the header says that something is.
 func (r *Recording) over(e session.Event) bool {
-	if e.Kind == session.Opened || e.Kind == session.Status {
+	if e.Kind == session.Opened || e.Kind == session.Status || e.Kind == session.Identified {
 		return false
 	}
 	if limit := r.dir.options.SessionMax; !r.cut && limit > 0 && r.offset+int64(len(r.lines)+len(e.Data)) > limit {

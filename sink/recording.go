@@ -40,13 +40,6 @@ func begin(d *Dir, file *os.File, stem string, info session.Info) (*Recording, e
 // Name returns the name of the finished cast, once Close has been called.
 func (r *Recording) Name() string { return r.cast.stem + castSuffix }
 
-// Identity returns whose the session is, as far as it is known by now.
-func (r *Recording) Identity() session.Identity {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.enc.Header().Facts.Identity
-}
-
 // Record implements [session.Recorder].
 func (r *Recording) Record(e session.Event) error {
 	if r.dir.options.Stdin != StdinFull && aboutStdin(e) {

@@ -78,6 +78,12 @@ func (d *Decoder) Farewell(sentence string) []byte {
 
 // controlFrame implements [frames].
 func (d *Decoder) controlFrame(h header, streamType string) error {
+	if h.frameType() == synReply && d.from == session.FromServer {
+		if s := d.streams[h.word(0)]; s != nil {
+			d.emit(session.Event{Kind: session.Accepted, Stream: s.is})
+		}
+		return nil
+	}
 	if h.frameType() != synStream || d.from != session.FromClient || !d.accept(h.word(0)) {
 		return nil
 	}

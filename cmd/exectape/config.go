@@ -56,6 +56,8 @@ type config struct {
 	AdminListen   netip.AddrPort   `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:1017" doc:"where /healthz, /readyz and /metrics are answered, to whoever gets there; while another instance has the address it is waited for"`
 	Socket        string           `env:"SOCKET" envDefault:"/run/exectape/exectape.sock" doc:"the Unix socket on which exectape probe and exectape sessions ask this instance; only root and its own user are answered"`
 	NodeName      string           `env:"NODE_NAME" doc:"this node's name, for exectape_build_info; the host's name, unless set"`
+	RuntimeState  string           `env:"RUNTIME_STATE" envDefault:"/run/containerd" doc:"containerd's state directory, which says whose sessions are; only read"`
+	IdentifyWait  time.Duration    `env:"IDENTIFY_WAIT" envDefault:"100ms" doc:"how long a session may be held at its start, all told, so that it can't be mistaken for another that starts at the same time; 0s: not at all"`
 	LogLevel      zapcore.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"the least that is logged: debug, info, warn or error"`
 	LogFormat     string           `env:"LOG_FORMAT" envDefault:"json" doc:"json or console, to standard error"`
 	DrainTimeout  time.Duration    `env:"DRAIN_TIMEOUT" envDefault:"1h" doc:"how long sessions may go on after SIGTERM"`
@@ -111,6 +113,10 @@ func (c config) checks() []check {
 			"not an absolute path of at most 107 bytes, which is what a Unix socket can have; write /run/exectape/exectape.sock"},
 		{"NODE_NAME", nodeNames.MatchString(c.NodeName),
 			"not a node's name; write letters, digits, dots and dashes, as in node-7"},
+		{"RUNTIME_STATE", filepath.IsAbs(c.RuntimeState),
+			"not a path that begins with /; write /run/containerd"},
+		{"IDENTIFY_WAIT", c.IdentifyWait >= 0 && c.IdentifyWait <= time.Second,
+			"not a duration of at most a second; write a number with ms, as in 100ms"},
 		{"LOG_LEVEL", c.LogLevel <= zapcore.ErrorLevel,
 			"not a log level; write debug, info, warn or error"},
 		{"LOG_FORMAT", c.LogFormat == "json" || c.LogFormat == "console",

@@ -34,6 +34,8 @@ func TestConfigOfAnEmptyEnvironmentIsTheDefaults(t *testing.T) {
 		CastVersion:   2,
 		AdminListen:   netip.MustParseAddrPort("127.0.0.1:1017"),
 		Socket:        "/run/exectape/exectape.sock",
+		RuntimeState:  "/run/containerd",
+		IdentifyWait:  100 * time.Millisecond,
 		LogLevel:      zapcore.InfoLevel,
 		LogFormat:     "json",
 		DrainTimeout:  time.Hour,
@@ -66,6 +68,8 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		"EXECTAPE_HTTP_GZIP=true",
 		"EXECTAPE_CAST_VERSION=3",
 		"EXECTAPE_RECORD_STDIN=full",
+		"EXECTAPE_RUNTIME_STATE=/run/k3s/containerd",
+		"EXECTAPE_IDENTIFY_WAIT=0s",
 		"EXECTAPE_ADMIN_LISTEN=[::1]:9000",
 		"EXECTAPE_SOCKET=/socket",
 		"EXECTAPE_NODE_NAME=node-7",
@@ -103,6 +107,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		HTTPGzip:      true,
 		CastVersion:   3,
 		RecordStdin:   sink.StdinFull,
+		RuntimeState:  "/run/k3s/containerd",
 		AdminListen:   netip.MustParseAddrPort("[::1]:9000"),
 		Socket:        "/socket",
 		NodeName:      "node-7",
@@ -183,6 +188,8 @@ func TestConfigRefuses(t *testing.T) {
 		"ADMIN_LISTEN=127.0.0.1:0", // which nobody would find
 		"SOCKET=exectape.sock",     // depends on where it was started
 		"NODE_NAME=node 7",
+		"RUNTIME_STATE=containerd", // depends on where it was started
+		"IDENTIFY_WAIT=1m",         // for which sessions would be held
 		"DRAIN_TIMEOUT=forever",
 		"HEAD_TIMOUT=10s", // misspelt
 		"PORT=tcp://10.0.0.1:80",

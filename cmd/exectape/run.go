@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"exectape/identify"
 	"exectape/intercept"
 	"exectape/iptables"
 	"exectape/keeper"
@@ -54,6 +55,8 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	resolver := identify.New(cfg.RuntimeState, cfg.IdentifyWait, log)
+	server.Trace = resolver.Trace
 	// Its context ends when ctx does or when a listener fails.
 	serving, ctx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
@@ -65,6 +68,7 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	keeping, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer endKeeping()
 	serving.Go(func() error { keepHouse(keeping, dir, uploader, log); return nil })
+	serving.Go(func() error { resolver.Run(keeping); return nil })
 	answers := newAdmin(cfg, node{server, dir, uploader, rules}, log)
 	// Who drains no longer answers for the host, but does for itself.
 	serving.Go(func() error { answers.ServeTCP(ctx, cfg.AdminListen.String()); return nil })

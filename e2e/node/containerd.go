@@ -88,6 +88,9 @@ func Start(ctx context.Context, streaming netip.AddrPort) (_ *Node, err error) {
 // Socket is where containerd serves its own interface, and the kubelet's.
 func (n *Node) Socket() string { return filepath.Join(n.directory, "socket") }
 
+// State is containerd's state directory.
+func (n *Node) State() string { return filepath.Join(n.directory, "state") }
+
 // Cgroup is the one above those of all containers. It is removed in the end.
 func (n *Node) Cgroup() string { return "/" + os.Getenv(cgroupsVariable) }
 

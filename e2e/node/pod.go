@@ -77,6 +77,21 @@ func (p *Pod) RunContainer(ctx context.Context, name string, process kubelet.Pro
 	return c, nil
 }
 
+// ID is what the runtime calls it.
+func (c *Container) ID() string { return c.id }
+
+// Probe runs a command as an exec probe does, without a session.
+func (c *Container) Probe(ctx context.Context, command ...string) error {
+	answer, err := c.node.runtime.ExecSync(ctx, &cri.ExecSyncRequest{ContainerId: c.id, Cmd: command, Timeout: 10})
+	if err != nil {
+		return fmt.Errorf("probe: %w", err)
+	}
+	if code := answer.GetExitCode(); code != 0 {
+		return fmt.Errorf("probe: exit code %d", code)
+	}
+	return nil
+}
+
 // Exec implements [kubelet.Runtime].
 func (c *Container) Exec(ctx context.Context, process kubelet.Process) (*url.URL, error) {
 	answer, err := c.node.runtime.Exec(ctx, &cri.ExecRequest{
@@ -107,3 +122,6 @@ func (c *Container) Attach(ctx context.Context) (*url.URL, error) {
 	}
 	return url.Parse(answer.GetUrl())
 }
+
+// Name is the pod's.
+func (p *Pod) Name() string { return p.config.GetMetadata().GetName() }

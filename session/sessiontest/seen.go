@@ -13,6 +13,9 @@ type Seen []session.Event
 
 // Add is a [session.Decoder]'s emit.
 func (s *Seen) Add(e session.Event) {
+	if e.Kind == session.Accepted {
+		return // who waits for it sees the events themselves
+	}
 	e.Data = bytes.Clone(e.Data)
 	if n := len(*s); n > 0 {
 		switch last := &(*s)[n-1]; {

@@ -1,0 +1,69 @@
+package e2e_test
+
+import (
+	"crypto/rand"
+	"fmt"
+	"testing"
+
+	"exectape/e2e/kubelet"
+	"exectape/e2e/node"
+	"exectape/session"
+)
+
+// knowing starts an exectape that may read containerd's state.
+func knowing(t *testing.T, env ...string) *exectape {
+	t.Helper()
+	needsNode(t)
+	return start(t, append([]string{"EXECTAPE_RUNTIME_STATE=" + runtime.State()}, env...)...)
+}
+
+// pod runs a pod of that name, more or less.
+func pod(t *testing.T, name string) *node.Pod {
+	t.Helper()
+	p, err := runtime.RunPod(patiently(t), name+"-"+rand.Text()[:5])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// container runs a container whose own process is that.
+func container(t *testing.T, p *node.Pod, name string, process kubelet.Process) *node.Container {
+	t.Helper()
+	c, err := p.RunContainer(patiently(t), name, process)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+var sleeper = kubelet.Process{Command: []string{"sleep", "3600"}}
+
+func TestASessionIsKnownByItsContainer(t *testing.T) {
+	e := knowing(t)
+	for _, name := range []string{"web", "db"} {
+		p := pod(t, name)
+		for _, process := range []kubelet.Process{
+			{Command: shell("read line; echo $line"), Stdin: true, TTY: true},
+			{Command: shell("read line; echo $line"), Stdin: true},
+			{Command: shell("echo hello"), TTY: true},
+			{Command: shell("echo hello")},
+			{Command: []string{"true"}},
+			{Command: shell("exit 3"), TTY: true},
+		} {
+			t.Run(fmt.Sprintf("%s, stdin %v, tty %v, %q", name, process.Stdin, process.TTY, process.Command), func(t *testing.T) {
+				c := container(t, p, "app-"+rand.Text()[:5], sleeper)
+				u := run(t, direct, c, process)
+				if process.Stdin {
+					u.types("hello\n")
+				}
+				_ = u.leaves()
+				r := e.on(t).recorded()
+				if i := r.Identity; i.ContainerID != c.ID() || i.Confidence != session.ConfidenceExact || i.Pod != p.Name() || i.Namespace != "default" {
+					t.Errorf("identity %+v, want container %s of pod %s", i, c.ID(), p.Name())
+				}
+				t.Log(r.file)
+			})
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package identify
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"exectape/session"
+
+	"golang.org/x/sys/unix"
+)
+
+// A container is one of which the state directory has a directory.
+type container struct {
+	id      string
+	watches []int32          // at most two at a time
+	execs   map[string]*exec // by the name of their directory
+
+	stdin bool // its own process has one
+	named bool // what follows is known
+
+	namespace, pod, name string
+	tty                  bool // its own process has a terminal
+}
+
+// candidate says which container it is.
+func (c *container) candidate() session.Candidate {
+	return session.Candidate{Namespace: c.namespace, Pod: c.pod, Container: c.name, ContainerID: c.id}
+}
+
+// maxBundle bounds how much of a bundle's config.json is read. It has the
+// container's environment, so one can be large; a container for which this is
+// not enough has no names.
+const maxBundle = 4 << 20
+
+// bundle is what is read of a config.json. Its annotations are containerd's, and
+// their keys are matched to the letter, which encoding/json does in a map only.
+type bundle struct {
+	Process struct {
+		Terminal bool `json:"terminal"`
+	} `json:"process"`
+	Annotations map[string]string `json:"annotations"`
+}
+
+// describe reads the container's names from its bundle, unless it has.
+func (c *container) describe(bundles string) error {
+	if c.named {
+		return nil
+	}
+	path := filepath.Join(bundles, c.id, "config.json")
+	b, err := readBundle(path)
+	if err != nil {
+		return fmt.Errorf("the names of container %s: %w", c.id, err)
+	}
+	c.named, c.tty = true, b.Process.Terminal
+	c.namespace = b.Annotations["io.kubernetes.cri.sandbox-namespace"]
+	c.pod = b.Annotations["io.kubernetes.cri.sandbox-name"]
+	c.name = b.Annotations["io.kubernetes.cri.container-name"]
+	return nil
+}
+
+func readBundle(path string) (b bundle, err error) {
+	// Not to be held up by what is no file.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return b, err
+	}
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, maxBundle+1))
+	switch {
+	case err != nil:
+		return b, err
+	case len(text) > maxBundle:
+		return b, errBundleTooLarge
+	}
+	if err := json.Unmarshal(text, &b); err != nil {
+		return b, fmt.Errorf("%s: %w", path, err)
+	}
+	return b, nil
+}
+
+var errBundleTooLarge = errors.New("its config.json has more than 4 MiB")

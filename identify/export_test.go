@@ -1,0 +1,18 @@
+package identify
+
+// Shut is what Run does last. Without Run, a Resolver sees what has happened
+// whenever it is asked something.
+func (r *Resolver) Shut() { r.end() }
+
+// CatchUp is what Run does whenever something happens.
+func (r *Resolver) CatchUp() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.catchUp()
+}
+
+// Traces is how many sessions are kept in mind.
+func (r *Resolver) Traces() int { return len(r.traces) + len(r.ended) }
+
+// StartTime is for how long a session may still start.
+const StartTime = startTime

@@ -1,0 +1,312 @@
+package identify
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// An index has the containers and execs of containerd's state directory, and
+// keeps up with them. Its layout is the same from containerd 1.6 to 2.4:
+//
+//	io.containerd.grpc.v1.cri/containers/<CONTAINER>/io/<RANDOM>/<CONTAINER>-{stdin,stdout,stderr}
+//	io.containerd.grpc.v1.cri/containers/<CONTAINER>/io/<RANDOM>/<EXEC>-{stdin,stdout,stderr}
+//	io.containerd.runtime.v2.task/k8s.io/<CONTAINER>/config.json
+//	io.containerd.runtime.v2.task/k8s.io/<CONTAINER>/<EXEC>.pid
+//
+// A container costs one watch, an exec another one until its FIFOs are there.
+type index struct {
+	top     string // where the containers' directories are
+	bundles string
+	made    func(*exec) // told of each exec that was made, in order
+	gone    func(*exec) // and of each that has ended
+
+	in         *inotify
+	watches    map[int32]watched
+	containers map[string]*container
+	unwatched  map[string]bool // containers whose execs can't be seen
+	scanning   bool            // what is found was there before
+}
+
+// watched is a directory: of all containers, of one, its FIFOs', or an exec's.
+type watched struct {
+	path      string
+	container *container // nil: of all
+	exec      *exec      // nil: not an exec's
+}
+
+// An exec is a directory of FIFOs that is not its container's own.
+type exec struct {
+	container *container
+	path      string
+	watch     int32 // of the directory, while not all of it is known; 0: none
+
+	id            string // "": no FIFO is there yet
+	stdin, stderr bool
+	old           bool // it was there when the index was made
+	ended         bool
+
+	matching
+}
+
+func newIndex(state string) *index {
+	return &index{
+		top:     filepath.Join(state, "io.containerd.grpc.v1.cri/containers"),
+		bundles: filepath.Join(state, "io.containerd.runtime.v2.task/k8s.io"),
+		made:    func(*exec) {},
+		gone:    func(*exec) {},
+	}
+}
+
+// open begins to watch. It fails if there is no such directory.
+func (x *index) open() (err error) {
+	if x.in, err = newInotify(); err != nil {
+		return err
+	}
+	x.watches, x.containers, x.unwatched = make(map[int32]watched), make(map[string]*container), make(map[string]bool)
+	x.scanning = true
+	defer func() { x.scanning = false }()
+	if _, err = x.watch(watched{path: x.top}, unix.IN_CREATE|unix.IN_DELETE); err != nil {
+		x.close()
+		return err
+	}
+	for _, name := range list(x.top) {
+		x.addContainer(name)
+	}
+	return nil
+}
+
+func (x *index) close() {
+	if x.in != nil {
+		x.in.close()
+		x.in = nil
+	}
+}
+
+func (x *index) watch(w watched, mask uint32) (int32, error) {
+	wd, err := x.in.add(w.path, mask)
+	if err != nil {
+		return 0, err
+	}
+	x.watches[wd] = w
+	return wd, nil
+}
+
+func (x *index) unwatch(wd int32) {
+	if wd != 0 {
+		delete(x.watches, wd)
+		x.in.remove(wd)
+	}
+}
+
+// errLost says that events were lost, or that there is nothing to watch any
+// more: the index is to be opened anew.
+var errLost = errors.New("what happened in the state directory was lost")
+
+// catchUp takes all that has happened so far.
+func (x *index) catchUp() error {
+	for {
+		events, err := x.in.read()
+		if err != nil || len(events) == 0 {
+			return err
+		}
+		for _, e := range events {
+			if e.mask&unix.IN_Q_OVERFLOW != 0 {
+				return errLost
+			}
+			w, ok := x.watches[e.watch]
+			if !ok {
+				continue
+			}
+			if e.mask&unix.IN_IGNORED != 0 {
+				delete(x.watches, e.watch)
+				if w.container == nil {
+					return errLost
+				}
+				continue
+			}
+			x.happened(w, e)
+		}
+	}
+}
+
+func (x *index) happened(w watched, e event) {
+	created := e.mask&unix.IN_CREATE != 0
+	switch {
+	case w.container == nil && created:
+		x.addContainer(e.name)
+	case w.container == nil:
+		x.removeContainer(e.name)
+	case w.exec != nil:
+		x.look(w.exec)
+	case filepath.Base(w.path) != "io":
+		if e.name == "io" {
+			x.watchIO(w.container)
+		}
+	case created:
+		x.addIO(w.container, e.name)
+	default:
+		x.removeIO(w.container, e.name)
+	}
+}
+
+func (x *index) addContainer(id string) {
+	if x.containers[id] != nil {
+		return
+	}
+	c := &container{id: id, execs: make(map[string]*exec)}
+	x.containers[id] = c
+	wd, err := x.watch(watched{path: filepath.Join(x.top, id), container: c}, unix.IN_CREATE)
+	if err != nil {
+		x.blind(c, err)
+		return
+	}
+	c.watches = append(c.watches, wd)
+	x.watchIO(c)
+}
+
+// watchIO watches the directory of a container's FIFOs once that is there, in
+// place of the one above it.
+func (x *index) watchIO(c *container) {
+	path := filepath.Join(x.top, c.id, "io")
+	wd, err := x.watch(watched{path: path, container: c}, unix.IN_CREATE|unix.IN_DELETE)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return
+	case err != nil:
+		x.blind(c, err)
+		return
+	}
+	for _, above := range c.watches {
+		if above != wd {
+			x.unwatch(above)
+		}
+	}
+	c.watches = []int32{wd}
+	for _, name := range list(path) {
+		x.addIO(c, name)
+	}
+}
+
+// blind notes that the execs of a container can't be seen, unless it is gone.
+func (x *index) blind(c *container, err error) {
+	if !errors.Is(err, fs.ErrNotExist) {
+		x.unwatched[c.id] = true
+	}
+}
+
+func (x *index) removeContainer(id string) {
+	c := x.containers[id]
+	if c == nil {
+		return
+	}
+	for _, wd := range c.watches {
+		x.unwatch(wd)
+	}
+	for name := range c.execs {
+		x.removeIO(c, name)
+	}
+	delete(x.containers, id)
+	delete(x.unwatched, id)
+}
+
+// addIO takes a new directory of FIFOs, which may still be empty.
+func (x *index) addIO(c *container, name string) {
+	if c.execs[name] != nil {
+		return
+	}
+	e := &exec{container: c, path: filepath.Join(x.top, c.id, "io", name), old: x.scanning}
+	wd, err := x.watch(watched{path: e.path, container: c, exec: e}, unix.IN_CREATE)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // it was quick
+	}
+	if err != nil {
+		x.blind(c, err)
+	}
+	e.watch = wd
+	c.execs[name] = e
+	x.look(e)
+}
+
+// look reads which FIFOs there are. containerd makes them in the order stdin,
+// stdout, stderr, so once there is a stdout it is known whether there is a stdin.
+func (x *index) look(e *exec) {
+	var stdout bool
+	id := ""
+	for _, file := range list(e.path) {
+		at := strings.LastIndexByte(file, '-')
+		if at < 0 {
+			continue
+		}
+		id = file[:at]
+		switch file[at+1:] {
+		case "stdin":
+			e.stdin = true
+		case "stdout":
+			stdout = true
+		case "stderr":
+			e.stderr = true
+		}
+	}
+	if !stdout {
+		return
+	}
+	own := id == e.container.id
+	if own {
+		e.container.stdin = e.stdin
+		delete(e.container.execs, filepath.Base(e.path))
+	}
+	if own || e.stdin || e.stderr {
+		x.unwatch(e.watch)
+		e.watch = 0
+	}
+	if own || e.id != "" {
+		return
+	}
+	e.id = id
+	x.made(e)
+}
+
+func (x *index) removeIO(c *container, name string) {
+	e := c.execs[name]
+	if e == nil {
+		return
+	}
+	x.unwatch(e.watch)
+	e.watch, e.ended = 0, true
+	delete(c.execs, name)
+	if e.id != "" {
+		x.gone(e)
+	}
+}
+
+// session reports whether a session made e, and nobody else can have: a probe or
+// a hook has no stdin and no terminal. It is sure only once all FIFOs are there,
+// as they are when the process has been started.
+func (x *index) session(e *exec) bool {
+	switch {
+	case e.stdin:
+		return true
+	case e.stderr:
+		return false
+	case e.ended: // its directory was watched until then
+		return true
+	}
+	_, err := os.Lstat(filepath.Join(x.bundles, e.container.id, e.id+".pid"))
+	return err == nil
+}
+
+// list returns the names in a directory, and none if it is gone.
+func list(directory string) []string {
+	d, err := os.Open(directory)
+	if err != nil {
+		return nil
+	}
+	defer func() { _ = d.Close() }()
+	names, _ := d.Readdirnames(-1)
+	return names
+}

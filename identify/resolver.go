@@ -1,0 +1,213 @@
+package identify
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"sync"
+	"time"
+
+	"exectape/session"
+
+	"go.uber.org/zap"
+)
+
+// A Resolver finds out which containers sessions belong to. New makes one, and
+// Run keeps it up to date.
+type Resolver struct {
+	state string
+	wait  time.Duration
+	log   *zap.Logger
+
+	mu       sync.Mutex // guards all that follows, traces and index included; only short and local reads are done with it
+	index    *index
+	up       bool                // the index is open
+	number   uint64              // how many execs were made
+	traces   map[*trace]struct{} // of sessions whose execs matter still
+	ended    []*trace            // those of them that have ended, the first one first
+	doubt    time.Time           // until then, execs may have been made by sessions that are not known here
+	queue    []*trace            // at the gate
+	starting []*trace            // let through, and waited for
+	change   chan struct{}       // closed when either may have changed
+	stats    Stats
+	quiet    bool // the log has it already that there is nothing to see
+}
+
+// Stats are what a Resolver has done so far.
+type Stats struct {
+	Sessions   map[session.Confidence]int64 // that have ended, by how well they were known; "": not at all
+	Passed     int64                        // sessions that came to the gate
+	Exhausted  int64                        // those of them that waited as long as they may
+	HeldFor    time.Duration                // how long all of them waited
+	Containers int                          // that are watched now
+	Watches    int
+}
+
+// New returns a Resolver for the containerd with that state directory, such as
+// /run/containerd, which may still have to be made. No session is held for longer
+// than wait. What New opens Run closes.
+func New(state string, wait time.Duration, log *zap.Logger) *Resolver {
+	r := &Resolver{
+		state: state, wait: wait, log: log,
+		traces: make(map[*trace]struct{}),
+		change: make(chan struct{}),
+		stats:  Stats{Sessions: make(map[session.Confidence]int64)},
+	}
+	if _, err := r.begin(); err != nil {
+		r.unseen(err)
+	}
+	return r
+}
+
+// reopenPause is how often it is tried to watch a state directory that is not
+// there.
+const reopenPause = time.Second
+
+// Run follows what happens in the state directory until ctx ends.
+func (r *Resolver) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		in, err := r.begin()
+		if err != nil {
+			r.unseen(err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(reopenPause):
+			}
+			continue
+		}
+		stop := context.AfterFunc(ctx, r.end)
+		for in.wait() == nil {
+			r.mu.Lock()
+			r.catchUp()
+			r.mu.Unlock()
+		}
+		stop()
+		r.end()
+	}
+}
+
+// begin opens the index, unless it is open.
+func (r *Resolver) begin() (*inotify, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.up {
+		return r.index.in, nil
+	}
+	x := newIndex(r.state)
+	x.made, x.gone = r.made, r.gone
+	if err := x.open(); err != nil {
+		return nil, err
+	}
+	r.index, r.up, r.quiet = x, true, false
+	r.log.Info("containers are known", zap.String("state", r.state), zap.Int("containers", len(x.containers)))
+	return x.in, nil
+}
+
+// end closes the index.
+func (r *Resolver) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.up {
+		r.lose()
+	}
+}
+
+// lose closes the index: what happens now is not seen.
+func (r *Resolver) lose() {
+	r.up = false
+	r.index.close()
+	r.blind()
+	r.changed()
+}
+
+// blind notes that execs may be missed.
+func (r *Resolver) blind() {
+	for t := range r.traces {
+		t.blind = true
+		for e := range t.may {
+			e.strange = true
+		}
+	}
+}
+
+// catchUp takes all that has happened in the state directory so far.
+func (r *Resolver) catchUp() {
+	if !r.up {
+		return
+	}
+	if err := r.index.catchUp(); err != nil {
+		r.log.Warn("containers have to be looked for anew", zap.Error(err))
+		r.lose()
+		return
+	}
+	if len(r.index.unwatched) > 0 {
+		r.blind()
+	}
+	r.forgetEnded(time.Now())
+}
+
+// forgetEnded drops sessions that start nothing any more.
+func (r *Resolver) forgetEnded(now time.Time) {
+	for len(r.ended) > 0 && now.Sub(r.ended[0].closed) > startTime {
+		r.drop(r.ended[0])
+		r.ended = r.ended[1:]
+	}
+}
+
+// drop forgets a session.
+func (r *Resolver) drop(t *trace) {
+	r.forget(t)
+	delete(r.traces, t)
+}
+
+// Trace begins to follow a session, before the target gets its request. verb is
+// "attach" only if the target can't take it for anything else.
+func (r *Resolver) Trace(verb string, websocket bool) session.Tracer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	t := &trace{r: r, attach: verb == "attach", websocket: websocket, may: make(map[*exec]struct{}), blind: !r.up}
+	r.traces[t] = struct{}{}
+	return t
+}
+
+// Doubt says that until then sessions may go on that are not traced.
+func (r *Resolver) Doubt(until time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.doubt = until
+}
+
+// Stats returns what was done so far.
+func (r *Resolver) Stats() Stats {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.stats
+	s.Sessions = make(map[session.Confidence]int64, len(r.stats.Sessions))
+	for confidence, n := range r.stats.Sessions {
+		s.Sessions[confidence] = n
+	}
+	if r.up {
+		s.Containers, s.Watches = len(r.index.containers), len(r.index.watches)
+	}
+	return s
+}
+
+func (r *Resolver) count(c session.Confidence) { r.stats.Sessions[c]++ }
+
+// unseen logs, once, that there is nothing to see.
+func (r *Resolver) unseen(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.quiet {
+		return
+	}
+	r.quiet = true
+	if errors.Is(err, fs.ErrNotExist) {
+		r.log.Warn("no containers are known: there is no containerd's state, see EXECTAPE_RUNTIME_STATE", zap.String("state", r.state))
+		return
+	}
+	r.log.Error("no containers are known", zap.String("state", r.state), zap.Error(err))
+}
+
+// noted logs what keeps a container from having names.
+func (r *Resolver) noted(err error) { r.log.Debug("a container has no names", zap.Error(err)) }

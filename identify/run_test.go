@@ -1,0 +1,69 @@
+package identify_test
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+
+	"exectape/identify"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+// running runs a resolver until the test ends, and returns its log.
+func (s *state) running() (*identify.Resolver, *observer.ObservedLogs) {
+	core, logs := observer.New(zap.InfoLevel)
+	r := identify.New(s.path, 0, zap.New(core))
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() { r.Run(ctx); close(ended) }()
+	s.t.Cleanup(func() { stop(); <-ended })
+	return r, logs
+}
+
+// until waits until what holds.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	late := time.After(20 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("it never came to be that %s", what)
+		}
+	}
+}
+
+func TestAStateDirectoryThatIsMadeLaterIsFound(t *testing.T) {
+	s := newState(t)
+	s.must(os.RemoveAll(s.path))
+	r, logs := s.running()
+	until(t, "the log says that there is nothing to see", func() bool { return logs.FilterLevelExact(zap.WarnLevel).Len() == 1 })
+	s.container("a", plain)
+	until(t, "its container is known", func() bool { return r.Stats().Containers == 1 })
+	c := exec(r)
+	c.opens(shell.streams()...)
+	s.fifos("a", "e1", shell)
+	until(t, "the session is known without being asked", func() bool { return c.is() != "" })
+	c.want(t, "exact shop/web/a")
+}
+
+func TestAStateDirectoryThatIsMadeAnewIsFound(t *testing.T) {
+	s := newState(t)
+	s.container("a", plain)
+	r, _ := s.running()
+	until(t, "its container is known", func() bool { return r.Stats().Containers == 1 })
+	before := exec(r)
+	before.opens(shell.streams()...)
+	s.must(os.RemoveAll(s.containers()))
+	until(t, "it is gone", func() bool { return r.Stats().Containers == 0 })
+	s.container("b", plain)
+	until(t, "the other is known", func() bool { return r.Stats().Containers == 1 })
+	s.fifos("b", "e1", shell)
+	before.shows()
+	before.want(t, "unknown") // what it started may have been missed
+}

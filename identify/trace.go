@@ -1,0 +1,209 @@
+package identify
+
+import (
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	"exectape/session"
+)
+
+// A trace is what is known of one session. It implements [session.Tracer].
+type trace struct {
+	r         *Resolver
+	attach    bool
+	websocket bool // the target opens all streams by itself, with the request
+
+	news  atomic.Pointer[session.Identity] // that nobody has asked for yet
+	shown atomic.Bool                      // it has begun, and more output is no news
+
+	// What the client has opened, and the target not heard of yet. It is set by
+	// one goroutine, and changed with the lock, because others look at it.
+	held  []session.Stream
+	asked bool // the request was passed on, or one of the streams
+
+	// What follows is guarded by the Resolver's lock.
+	streams [session.ResizeStream + 1]opening
+	opened  int    // how many streams
+	wild    bool   // and others that nobody could see
+	since   uint64 // only execs behind this one can be its own
+	began   bool   // it has started, and made its exec
+	over    bool   // it starts nothing any more
+	closed  time.Time
+	blind   bool // execs may have been missed while it went on
+	vague   bool // it may have started too many to keep count
+
+	exec *exec              // its own
+	may  map[*exec]struct{} // those that can be
+	told session.Identity
+
+	gate passage
+}
+
+// opening is what a client did with the streams of one type.
+type opening struct {
+	opened   int
+	after    uint64 // which exec was the last before the first of them
+	accepted bool
+}
+
+// See implements [session.Tracer].
+func (t *trace) See(e session.Event) {
+	if e.Kind == session.Output && t.shown.Load() {
+		return
+	}
+	r := t.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch e.Kind {
+	case session.Opened:
+		t.held = append(t.held, e.Stream)
+	case session.Accepted:
+		r.catchUp()
+		t.accepted(e.Stream)
+	case session.Raw:
+		// In what can't be decoded any stream can be opened.
+		t.wild = t.wild || e.From == session.FromClient
+	case session.Output:
+		r.catchUp()
+		t.begin()
+	case session.Status:
+		r.catchUp()
+		if e.Exit.Code != session.NoCode {
+			t.begin()
+		}
+		t.over = true
+		r.open(t)
+	}
+}
+
+func (t *trace) opens(stream session.Stream) {
+	o := &t.streams[stream]
+	if o.opened == 0 {
+		o.after = t.r.number
+	}
+	o.opened++
+	t.opened++
+}
+
+// accepted takes the target's answer to a stream. Whoever waits for streams
+// answers them, and nobody else does: so the session starts after that
+// (k8s.io/cri-streaming, httpstream.go, waitForStreams).
+func (t *trace) accepted(stream session.Stream) {
+	o := &t.streams[stream]
+	o.accepted = true
+	if o.after > t.since {
+		t.since, t.vague = o.after, false
+	}
+	t.r.exclude(t, func(e *exec) bool { return e.number <= t.since || !t.fits(e) })
+}
+
+// begin takes that the session has started: its exec is there.
+func (t *trace) begin() {
+	t.shown.Store(true)
+	if t.began {
+		return
+	}
+	t.began = true
+	t.r.open(t)
+	t.r.settleTrace(t)
+	for e := range t.may {
+		t.r.settleExec(e)
+	}
+	t.publish()
+}
+
+// mayStart reports whether the session can be the one that made e just now.
+func (t *trace) mayStart(e *exec) bool {
+	return !t.began && !t.over && t.exec == nil && t.canStart() && t.fits(e)
+}
+
+// canStart reports whether the target can have all streams that it waits for:
+// at least one beside the error stream.
+func (t *trace) canStart() bool {
+	return !t.attach && (t.websocket && t.asked || t.wild || t.opened >= 2)
+}
+
+// fits reports whether the session's exec can look like e. It has a stdin if its
+// client opened one in time; what a client opens says nothing certain of a
+// terminal, because the target only counts.
+func (t *trace) fits(e *exec) bool {
+	stdin := t.streams[session.Stdin]
+	switch {
+	case t.websocket || t.wild:
+		return true
+	case e.stdin:
+		return stdin.opened > 0
+	}
+	return !stdin.accepted
+}
+
+// Identity implements [session.Tracer].
+func (t *trace) Identity() *session.Identity { return t.news.Swap(nil) }
+
+// publish makes known what has become known.
+func (t *trace) publish() {
+	now := t.identity()
+	if now.IsZero() || reflect.DeepEqual(now, t.told) {
+		return
+	}
+	t.told = now
+	t.news.Store(&now)
+}
+
+// sourceExec is who says which container an exec is in.
+const sourceExec = "containerd-exec"
+
+func (t *trace) identity() session.Identity {
+	containers := make(map[*container]struct{})
+	for e := range t.may {
+		containers[e.container] = struct{}{}
+	}
+	switch {
+	case t.attach:
+		return t.attached()
+	case t.exec != nil:
+		return one(t.exec.container, sourceExec, session.ConfidenceExact)
+	case !t.began && t.closed.IsZero():
+		return session.Identity{} // not yet
+	case t.blind, t.vague:
+		clear(containers) // it may be none of them
+	case len(containers) == 1:
+		confidence := session.ConfidenceLikely
+		if t.began {
+			confidence = session.ConfidenceExact // it is one of several execs there
+		}
+		for c := range containers {
+			return one(c, sourceExec, confidence)
+		}
+	}
+	return some(containers, sourceExec)
+}
+
+// Close implements [session.Tracer].
+func (t *trace) Close() {
+	r := t.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.catchUp()
+	t.closed = time.Now()
+	r.open(t)
+	t.publish()
+	r.count(t.told.Confidence)
+	if t.exec != nil || t.attach || !t.began && (t.over || !t.canStart()) {
+		r.drop(t)
+		return
+	}
+	// What it has started, or may still start, is nobody else's.
+	r.ended = append(r.ended, t)
+}
+
+// Refused implements [session.Tracer].
+func (t *trace) Refused() {
+	t.r.mu.Lock()
+	defer t.r.mu.Unlock()
+	t.closed, t.over = time.Now(), true
+	t.r.open(t)
+	t.r.exclude(t, func(*exec) bool { return true })
+	t.r.drop(t)
+}
