@@ -161,7 +161,7 @@ func (r *recording) Record(e session.Event) error {
 	return nil
 }
 
-func (r *recording) Commit() error { return nil }
+func (r *recording) Commit(func(error)) error { return nil }
 
 func (r *recording) Close(end session.End) error {
 	r.closed <- end

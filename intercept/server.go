@@ -23,7 +23,8 @@ type Server struct {
 	Mark      uint32              // SO_MARK of our own dials; 0 for none
 	Protocols map[string]Protocol // by the Upgrade header of a 101, in lower case
 
-	// Open begins the recording of a session, before its 101 is forwarded.
+	// Open begins the recording of a session, before its 101 is forwarded. A
+	// Recorder that it returns beside an error is used if the session may go on.
 	Open func(session.Info) (session.Recorder, error)
 
 	// Trace follows a session, before its request is forwarded: verb is "attach"

@@ -20,18 +20,23 @@ import (
 // too, once nothing has passed on it for idle: a client that leaves a stream
 // untaken would otherwise keep its half for ever.
 //
-// It owns both copiers and returns when both have.
+// It returns when both directions have ended. A copier whose recording hangs is
+// left behind with its thread: a successor goes on in its place, and the one
+// left behind ends when it can.
 func splice(client, target *end, idle time.Duration) error {
-	p := &splicing{idle: idle}
-	var up error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		up = p.copy(target, client)
-	}()
-	down := p.copy(client, target)
-	<-done
-	return errors.Join(up, down)
+	p := &splicing{idle: idle, ended: make(chan error, 2)}
+	if conn, ok := target.Duplex.(*session.Conn); ok {
+		conn.Successor = func(from session.Direction, first []byte) {
+			if from == session.FromServer {
+				p.run(client, target, first)
+			} else {
+				p.run(target, client, first)
+			}
+		}
+	}
+	go p.run(target, client, nil)
+	go p.run(client, target, nil)
+	return errors.Join(<-p.ended, <-p.ended)
 }
 
 // end is one end of a splice: what is read and written, and the socket below.
@@ -41,16 +46,32 @@ type end struct {
 }
 
 type splicing struct {
-	idle time.Duration
-	half atomic.Bool // one direction has ended
+	idle  time.Duration
+	half  atomic.Bool // one direction has ended
+	ended chan error  // one for each direction: how
 }
 
-// copy copies from src to dst until src ends.
-func (p *splicing) copy(dst, src *end) error {
-	err := p.move(dst, src)
+// run is one copier. What is first was read, and recorded, by another.
+func (p *splicing) run(dst, src *end, first []byte) {
+	if err := p.copy(dst, src, first); !errors.Is(err, session.ErrOverdue) {
+		p.ended <- err
+	}
+}
+
+// copy copies first, and then from src, to dst until src ends.
+func (p *splicing) copy(dst, src *end, first []byte) error {
+	var err error
+	if len(first) > 0 {
+		_, err = dst.socket.Write(first)
+	}
+	if err == nil {
+		err = p.move(dst, src)
+	}
 	switch {
+	case errors.Is(err, session.ErrOverdue):
+		return err
 	case err == nil:
-		p.ended(dst)
+		p.bound(dst)
 		_ = dst.CloseWrite() // fails if dst is gone, which its reader sees
 		return nil
 	case errors.Is(err, errIdle):
@@ -60,8 +81,10 @@ func (p *splicing) copy(dst, src *end) error {
 	// Either src was reset, or dst takes nothing any more. What src still sends
 	// is read all the same: to close a socket with bytes unread is a reset,
 	// which could overtake what is on its way to src.
-	p.ended(dst)
-	_, _ = io.Copy(io.Discard, src)
+	p.bound(dst)
+	if _, overdue := io.Copy(io.Discard, src); errors.Is(overdue, session.ErrOverdue) {
+		return overdue
+	}
 	if errors.Is(err, syscall.ECONNRESET) {
 		reset(dst)
 	}
@@ -89,8 +112,8 @@ func (p *splicing) move(dst, src *end) error {
 
 var errIdle = errors.New("nothing passed after a half-close")
 
-// ended bounds the other direction, which reads from conn.
-func (p *splicing) ended(conn *end) {
+// bound bounds the other direction, which reads from conn.
+func (p *splicing) bound(conn *end) {
 	if !p.half.Swap(true) {
 		_ = conn.SetReadDeadline(time.Now().Add(p.idle))
 	}

@@ -78,6 +78,8 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	}
 	if err != nil {
 		log.Error("session not recorded", zap.Error(err))
+	}
+	if recorder == nil {
 		recorder = unrecorded{}
 	}
 	if err := target.forward(client); err != nil {
@@ -168,5 +170,5 @@ func newID() string {
 type unrecorded struct{}
 
 func (unrecorded) Record(session.Event) error { return nil }
-func (unrecorded) Commit() error              { return nil }
+func (unrecorded) Commit(func(error)) error   { return nil }
 func (unrecorded) Close(session.End) error    { return nil }

@@ -20,16 +20,26 @@ type Duplex interface {
 // which everything that is read (what the runtime sends) and written (what the
 // client sends) is first decoded and recorded, and then handed on unchanged.
 //
-// Read is for one goroutine and Write for another. Conn starts none itself.
-// Its owner closes it, and the Recorder after it.
+// Read is for one goroutine and Write for another. Its owner closes it, and the
+// Recorder after it.
+//
+// When the Recorder hangs, Read or Write does, and in the end returns
+// [ErrOverdue] to a goroutine that is not needed any more: Conn starts another
+// one, which calls Successor.
 type Conn struct {
 	Duplex // the target
+
+	// Successor goes on with a direction. It passes on first, which is
+	// recorded, and then all that comes. It is set before the first Read and
+	// Write; if it is nil, they wait for the Recorder for as long as it takes.
+	Successor func(from Direction, first []byte)
 
 	rec    Recorder
 	tracer Tracer
 	policy Policy
 	info   Info
 	feed   func(Event) // emit, bound once
+	held   [2]held     // by direction: each belongs to the goroutine of its own
 
 	mu     sync.Mutex // guards all below: the two directions share the decoder
 	dec    Decoder
@@ -54,13 +64,23 @@ func NewConn(target Duplex, info Info, dec Decoder, rec Recorder, policy Policy)
 	return c
 }
 
+// held is what a direction holds back until it is recorded.
+type held struct {
+	bytes   []byte
+	dropped bool        // the session was over before they came
+	overdue func(error) // goes on with them elsewhere; bound once
+}
+
 // Trace has tracer find out whose session it is, and closes it with the
 // session. It is called before anything passes.
 func (c *Conn) Trace(tracer Tracer) { c.tracer = tracer }
 
 // Write records what the client sends and passes it on to the target.
 func (c *Conn) Write(p []byte) (int, error) {
-	if !c.observe(FromClient, p) {
+	switch pass, err := c.observe(FromClient, p); {
+	case err != nil:
+		return 0, err
+	case !pass:
 		return len(p), nil // the session is over: what still comes has no reader
 	}
 	c.tracer.Pass()
@@ -86,7 +106,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 		}
 		n, err := c.Duplex.Read(p[:room])
 		if n > 0 {
-			if !c.observe(FromServer, p[:n]) {
+			switch pass, err := c.observe(FromServer, p[:n]); {
+			case err != nil:
+				return 0, err
+			case !pass:
 				continue
 			}
 			return n, nil // an error comes again
@@ -114,18 +137,42 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 	return c.Duplex.SetReadDeadline(t)
 }
 
-// observe decodes and records p, and reports whether it may be passed on.
-func (c *Conn) observe(from Direction, p []byte) bool {
+// observe decodes and records p, and reports whether it may be passed on. An
+// error says that another goroutine does that.
+func (c *Conn) observe(from Direction, p []byte) (pass bool, err error) {
+	h := &c.held[from]
+	if h.overdue == nil && c.Successor != nil {
+		h.overdue = func(err error) { c.succeed(from, err) }
+	}
 	c.mu.Lock()
 	c.now = time.Since(c.info.Start)
-	over := c.ending != nil && c.ending.said
-	if !over {
+	h.bytes, h.dropped = p, c.ending != nil && c.ending.said
+	if !h.dropped {
 		c.identify()
 		c.decode(from, p)
 	}
 	c.mu.Unlock()
-	err := c.rec.Commit()
+	if err := c.rec.Commit(h.overdue); !errors.Is(err, ErrOverdue) {
+		return c.recorded(from, err), nil
+	}
+	return false, ErrOverdue
+}
 
+// succeed goes on in place of a goroutine that hangs in observe.
+func (c *Conn) succeed(from Direction, err error) {
+	var first []byte
+	if c.recorded(from, err) {
+		first = c.held[from].bytes
+	}
+	if from == FromClient && len(first) > 0 {
+		c.tracer.Pass()
+	}
+	c.Successor(from, first)
+}
+
+// recorded reports whether what is held may be passed on, now that the
+// Recorder's answer is known.
+func (c *Conn) recorded(from Direction, err error) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.note(err)
@@ -136,7 +183,7 @@ func (c *Conn) observe(from Direction, p []byte) bool {
 	if from == FromServer {
 		c.clean = c.broken[from] == nil && c.dec.Pending(from) == 0
 	}
-	return !over
+	return !c.held[from].dropped
 }
 
 // failure returns why the session may not go on in a direction, if it may not.

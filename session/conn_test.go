@@ -68,8 +68,8 @@ func (j *journal) Record(e session.Event) error {
 	return j.err
 }
 
-func (j *journal) Commit() error           { j.add("commit"); return nil }
-func (j *journal) Close(session.End) error { return nil }
+func (j *journal) Commit(func(error)) error { j.add("commit"); return nil }
+func (j *journal) Close(session.End) error  { return nil }
 func (j *journal) String() string {
 	j.mu.Lock()
 	defer j.mu.Unlock()

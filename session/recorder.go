@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 )
@@ -25,11 +26,20 @@ type Recorder interface {
 	// Commit returns when everything that was recorded is kept as durably as
 	// the operator asked for. It is called before the bytes that the events
 	// were decoded from are forwarded.
-	Commit() error
+	//
+	// A disk can hang where nothing wakes its caller. If this one does for too
+	// long, overdue, unless it is nil, is called in a goroutine of its own with
+	// what there is to say of it. Commit then returns [ErrOverdue], whenever it
+	// does, to a caller whose work goes on elsewhere.
+	Commit(overdue func(error)) error
 
 	// Close finishes the recording. It is called once, after the last event.
 	Close(end End) error
 }
+
+// ErrOverdue tells who called [Recorder.Commit] that another goroutine has
+// taken its place, and all that belongs to it: it ends, and touches nothing.
+var ErrOverdue = errors.New("another goroutine has gone on with the session")
 
 // An End says how a session ended.
 type End struct {

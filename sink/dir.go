@@ -1,10 +1,15 @@
 package sink
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"exectape/session"
 
@@ -17,6 +22,24 @@ type Dir struct {
 	root    *os.Root // so that no name leads out of it
 	options Options
 	log     *zap.Logger
+
+	tick      atomic.Uint32           // of the watch
+	ill       atomic.Pointer[illness] // or nil
+	suspended atomic.Int64            // recordings that wait for the disk
+	left      atomic.Bool             // there are casts to recover that were ours
+
+	unrecorded atomic.Int64 // bytes that came while the disk took nothing
+	beyond     atomic.Int64 // and those behind a session's limit
+
+	opening   chan struct{}   // a place for each cast that is being made
+	finishing chan struct{}   // and for each that is being finished
+	open      context.Context // ends with Close
+	close     context.CancelFunc
+	working   sync.WaitGroup // every goroutine of the directory
+
+	mu      sync.Mutex // guards what follows; a recording's lock comes before it
+	live    map[*Recording]struct{}
+	probing bool
 }
 
 // Options are how a directory keeps casts.
@@ -24,6 +47,11 @@ type Options struct {
 	Version    int       // of asciicast, 2 or 3
 	Stdin      StdinMode // what is kept of what clients send
 	SessionMax int64     // how long a cast may get, in bytes; 0 for any length
+
+	Policy        session.Policy // with FailClosed nothing is kept of a session that can't be recorded from its beginning
+	Durability    Durability
+	FlushInterval time.Duration // of Buffered; 0: 200ms
+	Timeout       time.Duration // how long the disk may take to answer; 0: five seconds
 }
 
 // OpenDir opens the directory at path, and makes it if there is none.
@@ -35,12 +63,33 @@ func OpenDir(path string, o Options, log *zap.Logger) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("directory of casts: %w", err)
 	}
-	d := &Dir{root: root, options: o, log: log}
+	d := &Dir{
+		root: root, options: o.orDefaults(), log: log,
+		opening: make(chan struct{}, maxOpening), finishing: make(chan struct{}, maxFinishing),
+		live: make(map[*Recording]struct{}),
+	}
+	d.open, d.close = context.WithCancel(context.Background())
 	if err := d.trust(); err != nil {
 		_ = root.Close()
 		return nil, fmt.Errorf("directory of casts %s: %w", path, err)
 	}
+	d.tick.Store(1)
+	d.working.Go(d.watch)
+	if o.Durability == Buffered {
+		d.working.Go(d.flush)
+	}
 	return d, nil
+}
+
+func (o Options) orDefaults() Options {
+	o.FlushInterval = cmp.Or(o.FlushInterval, 200*time.Millisecond)
+	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
+	return o
+}
+
+// Unrecorded returns how many bytes of sessions were not recorded, by reason.
+func (d *Dir) Unrecorded() map[string]int64 {
+	return map[string]int64{"disk": d.unrecorded.Load(), limitReason: d.beyond.Load()}
 }
 
 // trust returns an error if another user could make casts up.
@@ -63,22 +112,29 @@ func (d *Dir) trust() error {
 	return nil
 }
 
-// Close closes the directory. Its recordings are finished before.
-func (d *Dir) Close() error { return d.root.Close() }
-
-// Open begins the recording of a session. When it returns, the cast is there.
-func (d *Dir) Open(info session.Info) (session.Recorder, error) {
-	stem := info.Start.UTC().Format(timeInName) + "_" + info.ID
-	file, err := d.create(stem + liveSuffix)
-	if err != nil {
-		return nil, fmt.Errorf("begin a cast: %w", err)
+// Close closes the directory. Its recordings were closed before; what could not
+// be finished by then gets one more try. A disk that hangs is not waited for: an
+// error says that there is something left for the next start.
+func (d *Dir) Close() error {
+	d.mu.Lock()
+	d.close()
+	d.mu.Unlock()
+	for _, r := range d.recordings(nil) {
+		r.mu.Lock()
+		r.settled.Broadcast()
+		r.mu.Unlock()
 	}
-	r, err := begin(d, file, stem, info)
-	if err != nil {
-		_ = file.Close() // the next Recover finds it
-		return nil, fmt.Errorf("begin a cast: %w", err)
+	ended := make(chan error, 1)
+	go func() {
+		d.working.Wait()
+		ended <- d.root.Close()
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(d.options.Timeout):
+		return d.hangs("finish what is being recorded")
 	}
-	return r, nil
 }
 
 // create makes a file and locks it. Another instance's Recover must not come

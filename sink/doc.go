@@ -12,7 +12,9 @@
 // A [Dir] begins a [Recording] for each session, and finishes what an instance
 // that died has left behind. A recording has one writer, which keeps its own
 // offset: the cast's header is written over in place, everything else is
-// appended, and a line that was written is never written again. [List] and its
+// appended, and a line that was written is never written again. A disk that is
+// full, fails or hangs suspends recordings, and holds up no session: see
+// [Recording] and disk.go. [List] and its
 // like are for whoever reads a directory, live casts included, and lock nothing.
 //
 // What a session's bytes mean is decided elsewhere (packages session, cast), as

@@ -23,8 +23,8 @@ type leftover struct {
 	stem string // of the name that it is to have
 }
 
-// damaged begins the detail of a cast that the disk may not have.
-const damaged = "damaged: "
+// errDamaged begins the detail of a cast that the disk may not have.
+var errDamaged = errors.New("damaged")
 
 // finish turns a cast into a finished one with its summary beside it. The file
 // stays locked until its owner closes it.
@@ -33,7 +33,7 @@ func (d *Dir) finish(l leftover, s *session.Summary) error {
 	// pages, and would then report success.
 	lost := unix.Fdatasync(int(l.file.Fd()))
 	if lost != nil {
-		lost = fmt.Errorf(damaged+"fdatasync: %w", lost)
+		lost = fmt.Errorf("%w: fdatasync: %w", errDamaged, lost)
 		addDetail(s, lost.Error())
 	}
 	sum, err := checksum(whole(l.file))

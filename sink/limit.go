@@ -20,7 +20,7 @@ func (r *Recording) over(e session.Event) bool {
 	if e.Kind == session.Opened || e.Kind == session.Status || e.Kind == session.Identified {
 		return false
 	}
-	if limit := r.dir.options.SessionMax; !r.cut && limit > 0 && r.offset+int64(len(r.lines)+len(e.Data)) > limit {
+	if limit := r.dir.options.SessionMax; !r.cut && limit > 0 && r.offset+int64(r.flying+len(r.lines)+len(e.Data)) > limit {
 		r.cut, r.slot = true, true
 		r.lines = r.enc.Note(r.lines, e.At, limitReason+": what came behind is not recorded")
 	}

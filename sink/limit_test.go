@@ -27,7 +27,7 @@ func exceed(t *testing.T, dir string) (r session.Recorder, before string, behind
 		} else if behind += int64(len(line)); err == nil || !strings.Contains(err.Error(), "EXECTAPE_SESSION_MAX_BYTES") {
 			t.Errorf("behind the limit it answers %v", err)
 		}
-		must(t, r.Commit())
+		must(t, r.Commit(nil))
 	}
 	return r, before, behind
 }

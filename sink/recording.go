@@ -5,40 +5,70 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"exectape/cast"
 	"exectape/session"
+
+	"golang.org/x/sys/unix"
 )
 
-// maxBuffered is how much is encoded before it is written without being asked.
+// maxBuffered is how much of what is encoded is kept without being written: in
+// [Buffered] recordings, and of what little is still taken by suspended ones.
 const maxBuffered = 256 << 10
 
 // A Recording keeps one session. It implements [session.Recorder].
+//
+// At most one goroutine writes at a time: of those that want to, the first does
+// so for all, without a lock, and the others wait for it. If it hangs they are
+// let go, and so is its session.
+//
+// A recording whose writing failed is suspended. What it had accepted is kept,
+// what comes is counted, and when the disk is back a gap says how much that was.
 type Recording struct {
-	dir  *Dir
-	cast leftover // until Close finishes it; its stem is the key until then
+	dir   *Dir
+	began atomic.Uint32 // the watch's tick when the write began that is going on; 0: none
 
-	mu     sync.Mutex // guards what follows, and is held over writes
-	enc    *cast.Encoder
-	tally  tally
-	lines  []byte // encoded, not yet written
-	offset int64  // of what is written next
-	slot   bool   // the header has changed since it was written
-	err    error  // the first that a write returned: nothing more is encoded
-	lost   int64  // how many bytes were not, since
-	cut    bool   // the cast is as long as it may get
-	beyond int64  // how many bytes came behind that
+	mu      sync.Mutex // guards what follows; not held over writes
+	settled sync.Cond  // of mu: a write has ended, or err has changed
+	cast    leftover   // until Close finishes it; its stem is the key until then
+	enc     *cast.Encoder
+	tally   tally
+	lines   []byte // accepted, not yet written
+	slot    bool   // the header has changed since it was written
+	offset  int64  // of what is written next
+	lost    int64  // bytes that came while it was suspended
+	lostAt  time.Duration
+	cut     bool  // the cast is as long as it may get
+	beyond  int64 // how many bytes came behind that
+	damage  error // the disk may not have what was written
+
+	writing bool
+	flying  int         // bytes that are being written
+	overdue func(error) // goes on in place of who writes
+	handed  bool        // overdue was called
+	noticed uint32      // the last write that the watch has found overdue
+	making  bool        // its file is being made
+	begun   bool        // its beginning was tried to the end
+	late    bool        // nobody waits for that any more
+	err     error       // why it is suspended
 }
 
-// begin writes what a cast begins with to an empty file.
-func begin(d *Dir, file *os.File, stem string, info session.Info) (*Recording, error) {
-	enc := cast.NewEncoder(d.options.Version, info)
-	r := &Recording{dir: d, cast: leftover{file, stem + liveSuffix, stem}, enc: enc, lines: enc.Begin(nil)}
-	return r, r.write()
+func newRecording(d *Dir, info session.Info) *Recording {
+	stem := info.Start.UTC().Format(timeInName) + "_" + info.ID
+	r := &Recording{dir: d, cast: leftover{name: stem + liveSuffix, stem: stem}, enc: cast.NewEncoder(d.options.Version, info)}
+	r.settled.L = &r.mu
+	r.lines = r.enc.Begin(nil)
+	return r
 }
 
 // Name returns the name of the finished cast, once Close has been called.
-func (r *Recording) Name() string { return r.cast.stem + castSuffix }
+func (r *Recording) Name() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.cast.stem + castSuffix
+}
 
 // Record implements [session.Recorder].
 func (r *Recording) Record(e session.Event) error {
@@ -48,18 +78,16 @@ func (r *Recording) Record(e session.Event) error {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.look()
 	switch {
 	case r.err != nil:
-		r.lost += int64(len(e.Data))
-		return r.err
+		return r.lose(e)
 	case r.over(e):
 		r.beyond += int64(len(e.Data))
+		r.dir.beyond.Add(int64(len(e.Data)))
 		return errLimit
 	}
 	r.encode(e)
-	if len(r.lines) > maxBuffered {
-		return r.write()
-	}
 	return nil
 }
 
@@ -70,85 +98,168 @@ func (r *Recording) encode(e session.Event) {
 	r.slot = r.slot || slot
 }
 
-// Commit implements [session.Recorder]: when it returns, write(2) has, and no
-// death of this process loses anything that was recorded.
-func (r *Recording) Commit() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err != nil {
-		return r.err
+// look suspends the recording if no session may touch the disk.
+func (r *Recording) look() {
+	if ill := r.dir.ill.Load(); ill != nil {
+		r.suspend(ill)
 	}
-	return r.write()
 }
 
-// write writes what is encoded, and then the header if that has changed. What
-// a short write leaves is kept: Close tries it once more.
-func (r *Recording) write() error {
-	if len(r.lines) > 0 {
-		n, err := r.cast.file.WriteAt(r.lines, r.offset)
-		r.offset += int64(n)
-		r.lines = r.lines[:copy(r.lines, r.lines[n:])]
-		if err != nil {
-			r.err = fmt.Errorf("write %s: %w", r.cast.name, err)
-			return r.err
-		}
-	}
-	if cap(r.lines) > maxBuffered {
-		r.lines = nil
-	}
-	if !r.slot {
-		return nil
-	}
-	if r.err = r.writeSlot(); r.err == nil {
-		r.slot = false
+// lose counts what comes while the recording is suspended. What there is little
+// of, such as the outcome, is kept all the same.
+func (r *Recording) lose(e session.Event) error {
+	if len(e.Data) > 0 {
+		r.lost, r.lostAt = r.lost+int64(len(e.Data)), e.At
+		r.dir.unrecorded.Add(int64(len(e.Data)))
+	} else if len(r.lines) < maxBuffered {
+		r.encode(e)
 	}
 	return r.err
 }
 
-func (r *Recording) writeSlot() error {
-	if _, err := r.cast.file.WriteAt(r.enc.Header().Slot(), 0); err != nil {
-		return fmt.Errorf("write the header of %s: %w", r.cast.name, err)
-	}
-	return nil
-}
-
-// Close implements [session.Recorder]. It reads the whole cast once more, for
-// its checksum; the session's client has gone by then.
-func (r *Recording) Close(end session.End) error {
+// Commit implements [session.Recorder].
+func (r *Recording) Commit(overdue func(error)) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	defer func() { _ = r.cast.file.Close() }() // and with it the lock
-	if r.lost > 0 {
-		r.encode(session.Event{Kind: session.Gap, At: end.At, Lost: &session.Loss{Bytes: r.lost, Reason: r.err.Error()}})
+	r.look()
+	for r.writing && r.err == nil {
+		r.settled.Wait()
 	}
-	if r.beyond > 0 {
-		r.encode(session.Event{Kind: session.Gap, At: end.At, Lost: &session.Loss{Bytes: r.beyond, Reason: limitReason}})
+	if r.err != nil || !r.pending() || r.dir.options.Durability == Buffered && len(r.lines) <= maxBuffered {
+		return r.err
 	}
-	r.lines = r.enc.End(r.lines, end)
-	r.slot = true
-	err := r.write() // after an error, this is one more try
-	if err != nil {
-		err = errors.Join(err, r.salvage(err))
+	if err := r.fly(overdue); errors.Is(err, session.ErrOverdue) {
+		return err
 	}
-	r.cast.stem = finishedStem(r.cast.stem, r.enc.Header().Facts.Identity)
-	s := r.tally.summarize(r.enc.Header(), end.At)
-	return errors.Join(err, r.dir.finish(r.cast, &s))
+	return r.err
 }
 
-// salvage makes the best of a cast that can't be written to its end: what is
-// there up to the last whole line is kept, and of the rest the summary says that
-// it is missing.
-func (r *Recording) salvage(cause error) error {
-	if err := cutTorn(r.cast.file); err != nil {
-		return err
+// pending reports whether there is anything to write.
+func (r *Recording) pending() bool { return len(r.lines) > 0 || r.slot }
+
+// fly writes what was accepted, and then the header if that has changed. The
+// lock is given up meanwhile. What a short write leaves goes first the next
+// time. An error suspends the recording.
+func (r *Recording) fly(overdue func(error)) error {
+	f := flight{file: r.cast.file, lines: r.lines, offset: r.offset, sync: r.dir.options.Durability == Synced}
+	if r.slot {
+		f.slot = r.enc.Header().Slot()
 	}
-	kept, err := r.cast.readEvents(r.enc.Header())
+	r.lines, r.slot = nil, false
+	r.writing, r.flying, r.overdue = true, len(f.lines), overdue
+	r.began.Store(r.dir.tick.Load())
+
+	r.mu.Unlock()
+	written, err := f.write()
+	r.mu.Lock()
+
+	r.began.Store(0)
+	r.writing, r.flying, r.overdue = false, 0, nil
+	r.offset += int64(written)
+	switch rest := f.lines[written:]; {
+	case len(rest) > 0:
+		r.lines = append(rest, r.lines...)
+	case r.lines == nil && cap(f.lines) <= maxBuffered:
+		r.lines = f.lines[:0]
+	}
 	if err != nil {
-		return err
+		r.slot = r.slot || f.slot != nil
+		if errors.Is(err, errDamaged) {
+			r.damage = err
+		}
+		err = fmt.Errorf("write %s: %w", r.cast.name, err)
+		r.suspend(err)
 	}
-	if missing := r.tally.bytes - kept.tally.bytes; missing > 0 {
-		r.tally.gaps = append(r.tally.gaps, session.Loss{Bytes: missing, Reason: cause.Error()})
+	r.settled.Broadcast()
+	if r.handed {
+		r.handed = false
+		return session.ErrOverdue
 	}
-	r.tally.streams = kept.tally.streams
-	return r.writeSlot() // which takes no room that it hasn't
+	return err
+}
+
+// A flight is one write, which may hang.
+type flight struct {
+	file   *os.File
+	lines  []byte
+	offset int64
+	slot   []byte // or nil
+	sync   bool
+}
+
+// write returns how much of the lines was written.
+func (f *flight) write() (n int, err error) {
+	if len(f.lines) > 0 {
+		n, err = f.file.WriteAt(f.lines, f.offset)
+	}
+	if err == nil && f.slot != nil {
+		_, err = f.file.WriteAt(f.slot, 0)
+	}
+	if err == nil && f.sync {
+		if err = unix.Fdatasync(int(f.file.Fd())); err != nil {
+			err = fmt.Errorf("%w: fdatasync: %w", errDamaged, err)
+		}
+	}
+	return n, err
+}
+
+// suspend keeps the recording from touching the disk until [Dir.probe] has.
+func (r *Recording) suspend(why error) {
+	if r.err != nil {
+		return
+	}
+	r.err = why
+	r.dir.suspended.Add(1)
+	r.dir.startProbe(why)
+	r.settled.Broadcast()
+}
+
+// resume lets it go on behind a gap.
+func (r *Recording) resume() {
+	if r.lost > 0 {
+		r.encode(session.Event{Kind: session.Gap, At: r.lostAt, Lost: &session.Loss{Bytes: r.lost, Reason: r.err.Error()}})
+		r.lost = 0
+	}
+	r.err = nil
+	r.dir.suspended.Add(-1)
+	r.settled.Broadcast()
+}
+
+// stall lets go whoever waits for a write that is overdue.
+func (r *Recording) stall(began uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.began.Load() != began || r.noticed == began {
+		return
+	}
+	r.noticed = began
+	why := r.dir.hangs("write " + r.cast.name)
+	r.suspend(why)
+	if r.overdue != nil {
+		r.handed = true
+		go r.overdue(r.err) // it becomes one of the session's own
+		r.overdue = nil
+	}
+	r.dir.trip(why)
+}
+
+// retry tries to go on with a suspended recording: first with what it had
+// accepted. It is for the prober, and for Close.
+func (r *Recording) retry() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.retryLocked()
+}
+
+func (r *Recording) retryLocked() {
+	if r.err == nil || r.writing || r.making {
+		return // it goes on, or whoever hangs in it must come back first
+	}
+	if r.cast.file == nil && r.make() != nil || r.fly(nil) != nil {
+		return
+	}
+	r.resume()
+	if r.pending() {
+		_ = r.fly(nil) // or it is suspended again
+	}
 }

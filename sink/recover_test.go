@@ -51,7 +51,7 @@ func beRecorder(dir string) {
 	for i := 0; ; i++ {
 		e := pieces(i)
 		fail(r.Record(e))
-		fail(r.Commit())
+		fail(r.Commit(nil))
 		fmt.Println(i)
 	}
 }
@@ -376,7 +376,7 @@ func fill(t *testing.T, r session.Recorder) (before, after int) {
 	var failed error
 	for failed == nil {
 		must(t, r.Record(line))
-		failed = r.Commit()
+		failed = r.Commit(nil)
 		before += len(line.Data)
 	}
 	for range 3 {
@@ -412,11 +412,13 @@ func TestACastThatCantBeEndedIsWholeAsFarAsItGoes(t *testing.T) {
 		return
 	}
 	dir := t.TempDir()
-	r := begin(t, openDir(t, dir), "7f3a9c01")
+	d := openDir(t, dir)
+	r := begin(t, d, "7f3a9c01")
 	before, after := fill(t, r)
 	if err := r.Close(session.End{Reason: session.EndCompleted}); !errors.Is(err, syscall.EFBIG) {
 		t.Errorf("error = %v", err)
 	}
+	must(t, d.Close()) // until then it waits for room
 	e := only(t, dir)
 	kept := int64(len(streams(t, e.Path)[session.Stdout]))
 	if e.Summary.Streams.Stdout.Bytes != kept || kept == 0 {

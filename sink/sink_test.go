@@ -60,7 +60,7 @@ func record(t *testing.T, r session.Recorder, events ...session.Event) {
 	for _, e := range events {
 		must(t, r.Record(e))
 	}
-	must(t, r.Commit())
+	must(t, r.Commit(nil))
 }
 
 func output(stream session.Stream, data string) session.Event {
@@ -245,7 +245,7 @@ func TestBothDirectionsMayRecordAtOnce(t *testing.T) {
 	for _, stream := range []session.Stream{session.Stdout, session.Stderr} {
 		both.Go(func() {
 			for range 500 {
-				if err := errors.Join(r.Record(output(stream, stream.String()+"\n")), r.Commit()); err != nil {
+				if err := errors.Join(r.Record(output(stream, stream.String()+"\n")), r.Commit(nil)); err != nil {
 					t.Error(err)
 				}
 			}

@@ -40,7 +40,7 @@ func facts(s *session.Summary, have cast.Facts) cast.Facts {
 	if have.EndReason == "" && s.EndReason == session.EndInterrupted { // nobody was there to say so
 		f.EndReason = ""
 	}
-	if strings.HasPrefix(s.EndDetail, damaged) { // found out when the header was written
+	if strings.HasPrefix(s.EndDetail, errDamaged.Error()) { // found out when the header was written
 		f.EndDetail = have.EndDetail
 	}
 	return f

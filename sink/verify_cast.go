@@ -71,7 +71,7 @@ func (v *Verdict) summary(sum string) *session.Summary {
 	case s.SHA256 != sum:
 		v.find("its SHA-256 is %s, its summary says %s", sum, cmp.Or(s.SHA256, "none"))
 	}
-	if strings.HasPrefix(s.EndDetail, damaged) {
+	if strings.HasPrefix(s.EndDetail, errDamaged.Error()) {
 		v.find("its recorder could not make it durable: %s", s.EndDetail)
 	}
 	return &s

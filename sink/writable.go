@@ -14,12 +14,24 @@ import (
 const triedName = ".tried"
 
 // Writable returns nil if a cast could be begun now, and else why not. It tries,
-// and may take as long as the disk does.
+// unless it is known already that the disk hangs, and may take as long as the
+// disk does.
 func (d *Dir) Writable() error {
+	if ill := d.ill.Load(); ill != nil {
+		return ill
+	}
+	return d.try()
+}
+
+// try does to the disk what recordings do.
+func (d *Dir) try() error {
 	file, err := d.root.OpenFile(triedName, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(make([]byte, cast.SlotSize))
+	if err == nil && d.options.Durability == Synced {
+		err = unix.Fdatasync(int(file.Fd()))
+	}
 	return errors.Join(err, file.Close(), d.remove(triedName))
 }

@@ -104,7 +104,7 @@ func (w *world) begin(id string) *recording {
 func (r *recording) shows(data []byte) {
 	r.w.Helper()
 	must(r.w.T, r.Record(session.Event{Kind: session.Output, At: time.Since(r.start), Stream: session.Stdout, Data: data}))
-	must(r.w.T, r.Commit())
+	must(r.w.T, r.Commit(nil))
 }
 
 // ends finishes the cast.

@@ -62,6 +62,7 @@ func (n node) metrics(cfg config) *admin.Metrics {
 		}
 		return float64(total)
 	})
+	m.Counters("unrecorded_bytes_total", "Bytes of sessions that were not recorded, which their casts say, too.", "reason", n.dir.Unrecorded)
 	if n.rules != nil {
 		n.redirection(m)
 	}

@@ -43,6 +43,9 @@ type config struct {
 	HeadTimeout   time.Duration    `env:"HEAD_TIMEOUT" envDefault:"10s" doc:"how long the head of an HTTP request may take to arrive"`
 	HalfCloseIdle time.Duration    `env:"HALF_CLOSE_IDLE" envDefault:"1m" doc:"how long the other half may be idle once one side has closed its own"`
 	Dir           string           `env:"DIR" envDefault:"/var/lib/exectape/casts" doc:"where the casts are kept"`
+	Durability    sink.Durability  `env:"DURABILITY" envDefault:"written" doc:"how well kept a byte is when it is handed on: buffered, in memory, and in the file a flush interval later; written, in the file, so that it outlives exectape; synced, on the disk, so that it outlives the machine"`
+	FlushInterval time.Duration    `env:"FLUSH_INTERVAL" envDefault:"200ms" doc:"how long a byte may wait in memory when EXECTAPE_DURABILITY=buffered"`
+	SinkTimeout   time.Duration    `env:"SINK_TIMEOUT" envDefault:"5s" doc:"how long the disk may take to answer before EXECTAPE_FAIL_POLICY decides what becomes of the sessions that wait for it"`
 	SessionMax    size             `env:"SESSION_MAX_BYTES" envDefault:"1GiB" doc:"how long the cast of one session may get; beyond it EXECTAPE_FAIL_POLICY decides whether the session goes on unrecorded or is ended"`
 	HTTPURL       url.URL          `env:"HTTP_URL" doc:"an HTTP recorder: finished casts are put below this URL, as in https://recorder.example/casts"`
 	HTTPTokenFile string           `env:"HTTP_TOKEN_FILE" doc:"a file with the bearer token for it; it may be replaced at any time, and so may the following three"`
@@ -95,6 +98,10 @@ func (c config) checks() []check {
 			"not a number above zero; write one, as in 5000"},
 		{"HEAD_TIMEOUT", c.HeadTimeout > 0, notDuration},
 		{"HALF_CLOSE_IDLE", c.HalfCloseIdle > 0, notDuration},
+		{"DURABILITY", true,
+			"not a durability; write buffered, written or synced"},
+		{"FLUSH_INTERVAL", c.FlushInterval > 0, notDuration},
+		{"SINK_TIMEOUT", c.SinkTimeout > 0, notDuration},
 		{"SESSION_MAX_BYTES", c.SessionMax > 0, notSize},
 		{"HTTP_URL", c.HTTPURL == url.URL{} || isPlace(c.HTTPURL), notPlace},
 		{"HTTP_TOKEN_FILE", c.HTTPTokenFile == "" || sends, noRecorder},

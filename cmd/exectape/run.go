@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -40,7 +41,7 @@ var protocols = map[string]intercept.Protocol{
 // runRun records until ctx ends, then drains. The order matters: no rule leads
 // to exectape before it can serve, and none does when it stops serving.
 func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
-	dir, err := sink.OpenDir(cfg.Dir, sink.Options{Version: cfg.CastVersion, Stdin: cfg.RecordStdin, SessionMax: int64(cfg.SessionMax)}, log)
+	dir, err := openDir(cfg, log)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,34 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	err = serveUntil(ctx, cfg, rules, log)
 	err = errors.Join(err, drain(cfg, server, rules, log))
 	endKeeping()
-	return errors.Join(err, serving.Wait())
+	return errors.Join(err, waitAtMost(serving, houseTime+cfg.SinkTimeout), dir.Close())
+}
+
+// houseTime is how long keepHouse may take to end.
+const houseTime = 10 * time.Second
+
+// waitAtMost waits for a group, but not for what hangs with the disk.
+func waitAtMost(group *errgroup.Group, most time.Duration) error {
+	ended := make(chan error, 1)
+	go func() { ended <- group.Wait() }()
+	select {
+	case err := <-ended:
+		return err
+	case <-time.After(most):
+		return errors.New("stop: something hangs, which may be the disk; the next start goes on with it")
+	}
+}
+
+func openDir(cfg config, log *zap.Logger) (*sink.Dir, error) {
+	return sink.OpenDir(cfg.Dir, sink.Options{
+		Version:       cfg.CastVersion,
+		Stdin:         cfg.RecordStdin,
+		SessionMax:    int64(cfg.SessionMax),
+		Policy:        cfg.FailPolicy,
+		Durability:    cfg.Durability,
+		FlushInterval: cfg.FlushInterval,
+		Timeout:       cfg.SinkTimeout,
+	}, log)
 }
 
 // finishLeftovers gives up when ctx ends; the next run goes on with it.

@@ -53,7 +53,7 @@ func recordSession(ts *testscript.TestScript, neg bool, args []string) {
 	for _, word := range words {
 		switch ev, err := happening(word, &end); {
 		case word == "live":
-			ts.Check(recorder.Commit())
+			ts.Check(recorder.Commit(nil))
 			finish = sync.OnceFunc(finish)
 			ts.Value(liveSessions{}).(map[string]func())[info.ID] = finish
 			ts.Defer(finish)

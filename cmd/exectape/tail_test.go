@@ -40,7 +40,7 @@ func live(t *testing.T, dir, id string) (say func(session.Stream, string), end f
 	say = func(stream session.Stream, text string) {
 		t.Helper()
 		check(r.Record(session.Event{Kind: session.Output, Stream: stream, Data: []byte(text)}))
-		check(r.Commit())
+		check(r.Commit(nil))
 	}
 	return say, func() {
 		t.Helper()
@@ -277,7 +277,7 @@ func TestTailSaysWhoseALiveSessionIs(t *testing.T) {
 			t.Fatal(err)
 		}
 		who := session.Identity{Namespace: "shop", Pod: "web-5d9", Container: "app\x1b[2J", Confidence: session.ConfidenceLikely}
-		if err := errors.Join(r.Record(session.Event{Kind: session.Identified, Identity: &who}), r.Commit()); err != nil {
+		if err := errors.Join(r.Record(session.Event{Kind: session.Identified, Identity: &who}), r.Commit(nil)); err != nil {
 			t.Error(err)
 		}
 		ctx, interrupt := context.WithTimeout(t.Context(), 10*tailInterval)

@@ -130,5 +130,5 @@ func (r *recording) Record(e session.Event) error {
 	return nil
 }
 
-func (r *recording) Commit() error           { return nil }
-func (r *recording) Close(session.End) error { return nil }
+func (r *recording) Commit(func(error)) error { return nil }
+func (r *recording) Close(session.End) error  { return nil }

@@ -1,0 +1,427 @@
+package sink_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"exectape/session"
+	"exectape/sink"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"golang.org/x/sys/unix"
+)
+
+// aDisk runs the rest of a test in a process with a mount namespace of its own,
+// in which there is a file system of 16 MiB, made as options say. Everywhere
+// else ok is false.
+func aDisk(t *testing.T, kind string, options ...string) (path string, ok bool) {
+	t.Helper()
+	const inside = writerDir + "_MOUNTS"
+	if os.Getenv(inside) == "" {
+		if os.Geteuid() != 0 {
+			if os.Getenv("EXECTAPE_TEST_ROOT") != "" {
+				t.Fatal("not root")
+			}
+			t.Skip("only root can mount a file system")
+		}
+		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
+		again.Env = append(os.Environ(), inside+"=1")
+		again.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+		if out, err := again.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return "", false
+	}
+	must(t, unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
+	path = t.TempDir()
+	source := "none"
+	if kind != "tmpfs" {
+		source = filepath.Join(t.TempDir(), "image")
+		must(t, os.WriteFile(source, nil, 0o600))
+		must(t, os.Truncate(source, 16<<20))
+		command(t, "mkfs."+kind, "-q", source)
+		options = append(options, "loop")
+	} else {
+		options = append(options, "size=16m")
+	}
+	command(t, "mount", "-t", kind, "-o", strings.Join(options, ","), source, path)
+	t.Cleanup(func() { command(t, "umount", "--lazy", path) })
+	return path, true
+}
+
+func command(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil { //nolint:gosec // a test's own words
+		t.Fatalf("%s %q: %v\n%s", name, args, err, out)
+	}
+}
+
+// patience is how long is waited for what will come.
+const patience = time.Minute
+
+// sinkTimeout is a short one.
+const sinkTimeout = 200 * time.Millisecond
+
+// A diskDir is a directory on a disk that is about to have troubles.
+type diskDir struct {
+	*sink.Dir
+	t    *testing.T
+	path string
+	said chan string // what is logged
+}
+
+func newDiskDir(t *testing.T, path string, o sink.Options) *diskDir {
+	t.Helper()
+	d := &diskDir{t: t, path: filepath.Join(path, "casts"), said: make(chan string, 1000)}
+	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(io.Discard), zapcore.InfoLevel),
+		zap.Hooks(func(e zapcore.Entry) error { d.said <- e.Message; return nil }))
+	o.Version, o.Timeout = 2, sinkTimeout
+	var err error
+	d.Dir, err = sink.OpenDir(d.path, o, log)
+	must(t, err)
+	t.Cleanup(func() { must(t, d.Close()) })
+	return d
+}
+
+// logs waits for a line of the log.
+func (d *diskDir) logs(message string) {
+	d.t.Helper()
+	late := time.After(patience)
+	for {
+		select {
+		case line := <-d.said:
+			if line == message {
+				return
+			}
+		case <-late:
+			d.t.Fatalf("it never said %q", message)
+		}
+	}
+}
+
+const backAgain = "casts are written again"
+
+// A talk is a session that says one line after the other, and knows which of
+// them were taken.
+type talk struct {
+	t     *testing.T
+	r     session.Recorder
+	taken strings.Builder
+	lost  int64
+}
+
+// say says a line, and returns why it was not recorded.
+func (s *talk) say(line string) error {
+	s.t.Helper()
+	ev := output(session.Stdout, line)
+	ev.Stream = session.Stdout
+	if err := s.r.Record(ev); err != nil {
+		s.lost += int64(len(line))
+		return err
+	}
+	s.taken.WriteString(line)
+	return s.r.Commit(nil)
+}
+
+var sentence = strings.Repeat("x", 999) + "\n"
+
+// check checks that the one cast of a directory is what was taken, that its gaps
+// are what was lost, and that no byte has changed of what was there before.
+func (s *talk) check(d *diskDir, before []byte) {
+	s.t.Helper()
+	e := only(s.t, d.path)
+	if got := streams(s.t, e.Path)[session.Stdout]; got != s.taken.String() {
+		s.t.Errorf("%d bytes of stdout, want the %d that were taken", len(got), s.taken.Len())
+	}
+	lost := int64(0)
+	for _, gap := range e.Summary.Gaps {
+		lost += gap.Bytes
+	}
+	if lost != s.lost {
+		s.t.Errorf("gaps: %+v, want %d bytes", e.Summary.Gaps, s.lost)
+	}
+	if e.Live || e.Summary.EndReason != session.EndCompleted {
+		s.t.Errorf("summary = %+v", e.Summary)
+	}
+	after, err := os.ReadFile(e.Path)
+	must(s.t, err)
+	if len(before) > 4096 && !strings.HasPrefix(string(after[4096:]), string(before[4096:])) {
+		s.t.Error("what a reader had seen has changed")
+	}
+	for _, v := range verified(s.t, d.path) {
+		if v.State != sink.Good {
+			s.t.Errorf("verify: %+v", v)
+		}
+	}
+}
+
+// everything returns what the one live cast is by now.
+func everything(t *testing.T, d *diskDir) []byte {
+	t.Helper()
+	b, err := os.ReadFile(only(t, d.path).Path)
+	must(t, err)
+	return b
+}
+
+// ballast fills a disk up to what is left, as another program would, and
+// returns how to make room again.
+func ballast(t *testing.T, disk string, left int64) (throwOut func()) {
+	t.Helper()
+	var stat unix.Statfs_t
+	must(t, unix.Statfs(disk, &stat))
+	file := filepath.Join(disk, "ballast")
+	out, err := os.Create(file) //nolint:gosec // of a test
+	must(t, err)
+	room := int64(stat.Bavail)*stat.Bsize - left
+	_, err = out.Write(make([]byte, room))
+	must(t, errors.Join(err, out.Close()))
+	return func() { must(t, os.Remove(file)) }
+}
+
+func TestADiskThatFillsUpInASessionTakesTheRestFirstWhenThereIsRoom(t *testing.T) {
+	disk, ok := aDisk(t, "tmpfs")
+	if !ok {
+		return
+	}
+	for _, durability := range []sink.Durability{sink.Written, sink.Buffered, sink.Synced} {
+		t.Run(durability.String(), func(t *testing.T) {
+			path := filepath.Join(disk, durability.String())
+			must(t, os.Mkdir(path, 0o700))
+			d := newDiskDir(t, path, sink.Options{Durability: durability})
+			s := &talk{t: t, r: begin(t, d.Dir, "7f3a9c01")}
+			for round := range 3 {
+				throwOut := ballast(t, disk, 300<<10)
+				for s.say(sentence) == nil {
+				}
+				before := everything(t, d)
+				for range 1000 {
+					if err := s.say(sentence); !errors.Is(err, syscall.ENOSPC) {
+						t.Fatalf("round %d: error = %v", round, err)
+					}
+				}
+				throwOut()
+				d.logs(backAgain)
+				must(t, s.say("and on it goes\n"))
+				if now := everything(t, d); !strings.HasPrefix(string(now[4096:]), string(before[4096:])) {
+					t.Error("what a reader had seen has changed")
+				}
+			}
+			must(t, s.r.Close(session.End{Reason: session.EndCompleted}))
+			s.check(d, nil)
+			if gaps := only(t, d.path).Summary.Gaps; len(gaps) != 3 {
+				t.Errorf("gaps: %+v, want three", gaps)
+			}
+		})
+	}
+}
+
+func TestASessionThatEndsOnAFullDiskIsFinishedWhenThereIsRoom(t *testing.T) {
+	disk, ok := aDisk(t, "tmpfs")
+	if !ok {
+		return
+	}
+	d := newDiskDir(t, disk, sink.Options{})
+	s := &talk{t: t, r: begin(t, d.Dir, "7f3a9c01")}
+	throwOut := ballast(t, disk, 64<<10)
+	for s.say(sentence) == nil {
+	}
+	_ = s.say(sentence)
+	before := everything(t, d)
+	if err := s.r.Close(session.End{Reason: session.EndCompleted}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("error = %v", err)
+	}
+	throwOut()
+	d.logs(backAgain)
+	must(t, d.Close())
+	s.check(d, before)
+}
+
+func TestASessionThatBeginsOnAFullDisk(t *testing.T) {
+	disk, ok := aDisk(t, "tmpfs", "nr_inodes=1000")
+	if !ok {
+		return
+	}
+	for _, policy := range []session.Policy{session.FailOpen, session.FailClosed} {
+		t.Run(policy.String(), func(t *testing.T) {
+			path := filepath.Join(disk, policy.String())
+			must(t, os.Mkdir(path, 0o700))
+			d := newDiskDir(t, path, sink.Options{Policy: policy})
+			throwOut := ballast(t, disk, 0)
+			r, err := d.Open(newInfo("7f3a9c01"))
+			if !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("error = %v", err)
+			}
+			if policy == session.FailClosed {
+				throwOut()
+				if files := names(t, d.path); r != nil || len(files) > 0 {
+					t.Errorf("there is a recorder, %v, or one of %q", r, files)
+				}
+				return
+			}
+			s := &talk{t: t, r: r}
+			if err := s.say("unheard\n"); !errors.Is(err, syscall.ENOSPC) {
+				t.Errorf("error = %v", err)
+			}
+			throwOut()
+			d.logs(backAgain)
+			must(t, s.say("heard\n"))
+			must(t, r.Close(session.End{Reason: session.EndCompleted}))
+			s.check(d, nil)
+		})
+	}
+}
+
+// freeze has every write to a disk hang, as one does that a dead storage server
+// stands behind, until thaw is called. Should the test die, it thaws by itself:
+// nothing else can end a process that hangs in it.
+func freeze(t *testing.T, disk string) (thaw func()) {
+	t.Helper()
+	helper := exec.Command("sh", "-c", `fsfreeze -f "$1" && echo frozen && timeout 60 cat; fsfreeze -u "$1"`, "sh", disk)
+	end, err := helper.StdinPipe()
+	must(t, err)
+	said, err := helper.StdoutPipe()
+	must(t, err)
+	must(t, helper.Start())
+	if _, err := io.ReadFull(said, make([]byte, len("frozen\n"))); err != nil {
+		t.Fatal(err)
+	}
+	thawed := false
+	thaw = func() {
+		if !thawed {
+			thawed = true
+			must(t, errors.Join(end.Close(), helper.Wait()))
+		}
+	}
+	t.Cleanup(thaw)
+	return thaw
+}
+
+func TestASessionIsHandedOnWhoseWriteHangs(t *testing.T) {
+	disk, ok := aDisk(t, "ext4")
+	if !ok {
+		return
+	}
+	for _, durability := range []sink.Durability{sink.Written, sink.Synced} {
+		t.Run(durability.String(), func(t *testing.T) {
+			path := filepath.Join(disk, durability.String())
+			must(t, os.Mkdir(path, 0o700))
+			d := newDiskDir(t, path, sink.Options{Durability: durability})
+			s := &talk{t: t, r: begin(t, d.Dir, "7f3a9c01")}
+			must(t, s.say("before\n"))
+			thaw := freeze(t, disk)
+
+			handed, hung := make(chan error, 1), make(chan error, 1)
+			must(t, s.r.Record(output(session.Stdout, "taken\n")))
+			s.taken.WriteString("taken\n")
+			go func() { hung <- s.r.Commit(func(err error) { handed <- err }) }()
+			if err := within(t, handed); err == nil || !strings.Contains(err.Error(), "the disk has not answered for 200ms") {
+				t.Errorf("handed on with %v", err)
+			}
+			for range 3 { // nobody who comes now waits for it
+				if err := s.say("lost\n"); err == nil {
+					t.Error("it is recorded on a disk that hangs")
+				}
+			}
+			thaw()
+			if err := within(t, hung); !errors.Is(err, session.ErrOverdue) {
+				t.Errorf("who was replaced gets %v", err)
+			}
+			d.logs(backAgain)
+			must(t, s.say("after\n"))
+			must(t, s.r.Close(session.End{Reason: session.EndCompleted}))
+			s.check(d, nil)
+		})
+	}
+}
+
+func within(t *testing.T, c <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-c:
+		return err
+	case <-time.After(patience):
+		t.Fatal("it hangs")
+		return nil
+	}
+}
+
+func TestADiskThatHangsHoldsUpNoBeginningAndNoEnd(t *testing.T) {
+	disk, ok := aDisk(t, "ext4")
+	if !ok {
+		return
+	}
+	for _, policy := range []session.Policy{session.FailOpen, session.FailClosed} {
+		t.Run(policy.String(), func(t *testing.T) {
+			path := filepath.Join(disk, policy.String())
+			must(t, os.Mkdir(path, 0o700))
+			d := newDiskDir(t, path, sink.Options{Policy: policy})
+			ending := begin(t, d.Dir, "00000001")
+			thaw := freeze(t, disk)
+			began, err := d.Open(newInfo("00000002"))
+			if err == nil || !strings.Contains(err.Error(), "the disk has not answered for 200ms") {
+				t.Errorf("error = %v", err)
+			}
+			if err := ending.Close(session.End{Reason: session.EndCompleted}); err == nil {
+				t.Error("a cast was finished on a disk that hangs")
+			}
+			for i := range 300 { // at once: nobody asks the disk any more
+				if _, err := d.Open(newInfo(fmt.Sprintf("%08x", 16+i))); err == nil {
+					t.Error("a cast was begun on a disk that hangs")
+				}
+			}
+			want := map[string]bool{"00000001": true}
+			if policy == session.FailOpen {
+				if err := began.Record(output(session.Stdout, "lost\n")); err == nil {
+					t.Error("recorded on a disk that hangs")
+				}
+				want["00000002"] = true
+			}
+			thaw()
+			d.logs(backAgain)
+			if policy == session.FailOpen {
+				must(t, began.Close(session.End{Reason: session.EndCompleted}))
+			}
+			must(t, d.Close())
+			got := map[string]bool{}
+			for _, name := range names(t, d.path) {
+				if sink.IsFinished(name) {
+					got[sink.ID(name)] = true
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("finished casts (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestADirectoryOnADiskThatHangsCanBeClosed(t *testing.T) {
+	disk, ok := aDisk(t, "ext4")
+	if !ok {
+		return
+	}
+	path := filepath.Join(disk, "casts")
+	d, err := sink.OpenDir(path, sink.Options{Version: 2, Timeout: sinkTimeout}, zap.NewNop())
+	must(t, err)
+	r := begin(t, d, "7f3a9c01")
+	record(t, r, output(session.Stdout, "said\n"))
+	thaw := freeze(t, disk)
+	_ = r.Record(output(session.Stdout, "said, too\n"))
+	if err := r.Close(session.End{Reason: session.EndCompleted}); err == nil {
+		t.Error("a cast was finished on a disk that hangs")
+	}
+	if err := d.Close(); err == nil {
+		t.Error("nothing is left for the next start")
+	}
+	thaw()
+}
