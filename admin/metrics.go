@@ -28,7 +28,7 @@ func NewMetrics(build map[string]string) *Metrics {
 		registry: prometheus.NewRegistry(),
 		sessions: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: namespace, Name: "sessions_total",
-			Help: "Sessions that ended, or that were refused or went by unrecorded, by how they did.",
+			Help: "Sessions that have ended, by how they did; refused and unrecorded ones, too.",
 		}, []string{"verb", "protocol", "outcome"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: namespace, Name: "session_duration_seconds",
@@ -53,8 +53,8 @@ func (m *Metrics) SessionEnded(verb, protocol, outcome string, took time.Duratio
 	m.duration.Observe(took.Seconds())
 }
 
-// SessionMissed counts a session that was refused, or went by unrecorded.
-func (m *Metrics) SessionMissed(verb, protocol, outcome string) {
+// SessionRefused counts a session that did not begin.
+func (m *Metrics) SessionRefused(verb, protocol, outcome string) {
 	m.sessions.WithLabelValues(verb, protocol, outcome).Inc()
 }
 

@@ -19,7 +19,7 @@ func TestMetricsAreWhatTheyWereToldAtTheTimeOfTheScrape(t *testing.T) {
 		return map[string]int64{"stdout": 4711, "stderr": 0}
 	})
 	m.SessionEnded("exec", "spdy", "completed", 3*time.Second)
-	m.SessionMissed("exec", "spdy", "refused")
+	m.SessionRefused("exec", "spdy", "refused")
 	targets = 2
 	s := admin.NewServer(m, nil, nil, zap.NewNop())
 	address := freeAddress(t)

@@ -16,16 +16,12 @@ import (
 // adminAddress is where exectape answers unless it is told otherwise.
 const adminAddress = "127.0.0.1:1017"
 
-// scrape waits for /metrics and returns the value of a metric, labels and all,
-// as it stands there.
-func scrape(t *testing.T, metric string) string {
+// scraped waits until /metrics has a value for a metric, labels and all.
+func scraped(t *testing.T, metric, value string) {
 	t.Helper()
-	for line := range strings.Lines(fetch(t, "/metrics")) {
-		if rest, ok := strings.CutPrefix(line, metric+" "); ok {
-			return strings.TrimSpace(rest)
-		}
-	}
-	return "missing"
+	eventually(t, metric+" is "+value, func(context.Context) bool {
+		return strings.Contains("\n"+fetch(t, "/metrics"), "\n"+metric+" "+value+"\n")
+	})
 }
 
 // fetch waits for an answer over TCP.
@@ -77,9 +73,7 @@ func TestWhoeverRunsTheNodeIsToldHowItIsDoing(t *testing.T) {
 		if len(live) != 1 || live[0].Verb != "exec" || live[0].Protocol != "spdy" || live[0].Streams.Stdout.Bytes != 6 {
 			t.Errorf("exectape sessions: %+v", live)
 		}
-		if got := scrape(t, "exectape_sessions_active"); got != "1" {
-			t.Errorf("exectape_sessions_active %s, want 1", got)
-		}
+		scraped(t, "exectape_sessions_active", "1")
 		u.endsStdin()
 		u.leaves()
 		e.recorded()
@@ -91,13 +85,9 @@ func TestRulesThatSomebodyElseRemovedAreCountedWhenTheyAreBack(t *testing.T) {
 	needsNode(t)
 	e := start(t, byNFT.env...)
 	e.probe(true, "rules: ok\nlease: ok\n")
-	if got := scrape(t, "exectape_rules_present"); got != "1" {
-		t.Errorf("exectape_rules_present %s, want 1", got)
-	}
+	scraped(t, "exectape_rules_present", "1")
 	byNFT.table(t, "-t", "nat", "-F", "OUTPUT")
 	e.logs("rules repaired: sessions may have passed unrecorded")
 	e.probe(true, "rules: ok\nlease: ok\n")
-	if got := scrape(t, "exectape_rules_repairs_total"); got != "1" {
-		t.Errorf("exectape_rules_repairs_total %s, want 1", got)
-	}
+	scraped(t, "exectape_rules_repairs_total", "1")
 }

@@ -2,6 +2,7 @@ package intercept
 
 import (
 	"fmt"
+	"time"
 
 	"exectape/session"
 
@@ -31,13 +32,16 @@ func (s *Server) leave() {
 // on it is spliced, as a port-forward is: that takes two descriptors, and no
 // memory to speak of.
 func (s *Server) beyond(l *link, client, target *wire, up *upgrade) {
+	info, _ := s.describe(l.to, up)
 	err := fmt.Errorf("%d are being recorded, which is the limit", s.MaxSessions)
-	fields := []zap.Field{zap.String("verb", verb(up.request)), zap.Stringer("target", l.to), zap.Error(err)}
+	fields := []zap.Field{zap.String("verb", info.Verb), zap.String("protocol", info.Protocol), zap.Stringer("target", l.to), zap.Error(err)}
 	if s.Policy == session.FailClosed {
 		s.Noise.Error("session refused", fields...)
+		s.missed(info, session.EndRefused, 0)
 		s.turnAway(l, client, err)
 		return
 	}
 	s.Noise.Error("session not recorded", fields...)
-	s.pass(l, client, target)
+	s.unrecorded.add(unrecordedTooMany, s.pass(l, client, target))
+	s.missed(info, session.EndUnrecorded, time.Since(info.Start))
 }

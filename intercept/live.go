@@ -10,20 +10,27 @@ import (
 // Sessions returns what there is to say of each session that goes on, the
 // oldest first.
 func (s *Server) Sessions() []session.Summary {
-	var conns []*session.Conn
+	conns := s.conns()
+	all := make([]session.Summary, 0, len(conns))
+	for _, conn := range conns {
+		all = append(all, conn.Live())
+	}
+	slices.SortFunc(all, func(a, b session.Summary) int { return a.Start.Compare(b.Start) })
+	return all
+}
+
+// Active returns how many sessions go on.
+func (s *Server) Active() int { return len(s.conns()) }
+
+func (s *Server) conns() (all []*session.Conn) {
 	s.each(func(l *link) bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.conn != nil {
-			conns = append(conns, l.conn)
+			all = append(all, l.conn)
 		}
 		return true
 	})
-	all := make([]session.Summary, 0, len(conns))
-	for _, conn := range conns { // not in each: it may wait for a write
-		all = append(all, conn.Live())
-	}
-	slices.SortFunc(all, func(a, b session.Summary) int { return a.Start.Compare(b.Start) })
 	return all
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 
 	"exectape/session"
@@ -108,7 +109,24 @@ func (w *wire) request(afterPost bool) (*http.Request, error) {
 		// textproto takes a line that an error cut off for a whole one.
 		return nil, w.readErr
 	}
-	return req, err
+	return req, withoutWords(err)
+}
+
+// errNoHTTP is in place of what net/http says of a head that it can't read,
+// which has the head's words in it. They may be a token, or not HTTP at all but
+// what somebody typed: they belong in no log.
+var errNoHTTP = errors.New("it is no HTTP/1 that net/http can read")
+
+func withoutWords(err error) error {
+	for _, harmless := range []error{nil, io.EOF, io.ErrUnexpectedEOF, errHeadTooLarge, errBodyTooLarge} {
+		if errors.Is(err, harmless) {
+			return err
+		}
+	}
+	if network := new(net.OpError); errors.As(err, &network) {
+		return err
+	}
+	return errNoHTTP
 }
 
 // skipStrayNewlines does what net/http does before a request that follows a
@@ -126,7 +144,8 @@ func (w *wire) skipStrayNewlines() {
 // response reads one response's head; req is what it answers, or nil.
 func (w *wire) response(req *http.Request) (*http.Response, error) {
 	defer w.head()()
-	return http.ReadResponse(w.br, req)
+	resp, err := http.ReadResponse(w.br, req)
+	return resp, withoutWords(err)
 }
 
 // head begins a head, and returns what ends it.
@@ -151,7 +170,7 @@ func (w *wire) body(body io.Reader, to io.Writer) error {
 		_, readErr := body.Read(part[:])
 		ended := errors.Is(readErr, io.EOF)
 		if readErr != nil && !ended {
-			return readErr
+			return withoutWords(readErr)
 		}
 		if err := w.forward(to); err != nil || ended {
 			return err

@@ -34,9 +34,10 @@ type Server struct {
 	Trace func(verb string, websocket bool) session.Tracer
 
 	Policy        session.Policy
-	MaxSessions   int           // how many are recorded at once, beyond which Policy applies; 0: any
-	HeadTimeout   time.Duration // for one HTTP head, of either side
-	HalfCloseIdle time.Duration // for a direction whose opposite has ended
+	MaxSessions   int                   // how many are recorded at once, beyond which Policy applies; 0: any
+	HeadTimeout   time.Duration         // for one HTTP head, of either side
+	HalfCloseIdle time.Duration         // for a direction whose opposite has ended
+	Ended         func(session.Summary) // is told of each session that has ended, in whatever way; nil: nobody is
 	Log           *zap.Logger
 	Noise         *zap.Logger // for what any client can cause as often as it likes; it may leave lines out
 
@@ -50,9 +51,12 @@ type Server struct {
 	sessions  int   // that are recorded now
 	unable    error // the last accept's
 
-	quiet  quiet
-	probes probes
-	served sync.WaitGroup // one for each link
+	quiet       quiet
+	probes      probes
+	refused     tally // Stats has what these are
+	undecodable tally
+	unrecorded  tally
+	served      sync.WaitGroup // one for each link
 }
 
 // A Protocol is what a connection can be upgraded to.
@@ -132,15 +136,15 @@ func (s *Server) redirected(l *link) {
 	to, err := originalDestination(l.client)
 	switch {
 	case err != nil:
-		s.refuse(l, to, err.Error())
+		s.refuse(l, to, refusedUnknown, err)
 		return
 	case to == local(l.client) && s.probed(l):
 		return
 	case to == local(l.client):
-		s.refuse(l, to, "not redirected: it came to the listener itself")
+		s.refuse(l, to, refusedDirect, nil)
 		return
 	case !s.isTarget(to):
-		s.refuse(l, to, "its original destination is not a target")
+		s.refuse(l, to, refusedStranger, nil)
 		return
 	}
 	first, err := s.firstByte(l)
@@ -149,7 +153,7 @@ func (s *Server) redirected(l *link) {
 		return
 	}
 	if err := s.dial(l, to); err != nil {
-		s.refuse(l, to, err.Error())
+		s.refuse(l, to, refusedUnreachable, err)
 		return
 	}
 	s.intercept(l, first)
@@ -169,13 +173,14 @@ func (s *Server) firstByte(l *link) ([]byte, error) {
 func (s *Server) isTarget(to netip.AddrPort) bool { return slices.Contains(s.Targets, to) }
 
 // refuse answers a connection as a closed port would.
-func (s *Server) refuse(l *link, to netip.AddrPort, reason string) {
-	s.logRefused(l, to, reason)
+func (s *Server) refuse(l *link, to netip.AddrPort, reason string, err error) {
+	s.countRefused(l, to, reason, err)
 	_ = l.client.SetLinger(0)
 }
 
-func (s *Server) logRefused(l *link, to netip.AddrPort, reason string) {
-	s.Noise.Warn("connection refused", zap.String("reason", reason),
+func (s *Server) countRefused(l *link, to netip.AddrPort, reason string, err error) {
+	s.refused.add(reason, 1)
+	s.Noise.Warn("connection refused", zap.String("reason", reason), zap.Error(err),
 		zap.Stringer("client", l.client.RemoteAddr()), zap.Stringer("original_destination", to))
 }
 

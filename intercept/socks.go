@@ -67,9 +67,9 @@ func (e *socksEntry) Allow(ctx context.Context, req *socks5.Request) (context.Co
 	to := netip.AddrPortFrom(ip.Unmap(), uint16(req.DestAddr.Port))
 	switch {
 	case req.Command != socks5.ConnectCommand:
-		e.server.logRefused(e.link, to, fmt.Sprintf("SOCKS5 command %d: only CONNECT is served", req.Command))
+		e.server.countRefused(e.link, to, refusedCommand, nil)
 	case !e.server.isTarget(to):
-		e.server.logRefused(e.link, to, "its destination is not a target")
+		e.server.countRefused(e.link, to, refusedStranger, nil)
 	default:
 		return ctx, true
 	}

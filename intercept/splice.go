@@ -43,6 +43,7 @@ func splice(client, target *end, idle time.Duration) error {
 type end struct {
 	session.Duplex
 	socket *net.TCPConn
+	sent   atomic.Int64 // how many bytes were copied to it
 }
 
 type splicing struct {
@@ -99,6 +100,7 @@ func (p *splicing) copy(dst, src *end, first []byte) error {
 func (p *splicing) move(dst, src *end) error {
 	for {
 		n, err := io.Copy(dst.Duplex, src.Duplex)
+		dst.sent.Add(n)
 		switch {
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err

@@ -25,7 +25,7 @@ func (s *Server) tls(l *link, client *wire) {
 	if s.countTLS(l.to) == 1 {
 		s.Log.Warn("the target is spoken to over TLS, which can't be recorded", zap.Stringer("target", l.to), zap.Stringer("policy", s.Policy))
 	}
-	c, t := &end{l.client, l.client}, &end{l.target, l.target}
+	c, t := &end{Duplex: l.client, socket: l.client}, &end{Duplex: l.target, socket: l.target}
 	if s.Policy == session.FailClosed {
 		reset(c, t)
 		return
@@ -36,6 +36,7 @@ func (s *Server) tls(l *link, client *wire) {
 		return
 	}
 	err := splice(c, t, s.HalfCloseIdle)
+	s.unrecorded.add(unrecordedTLS, c.sent.Load()+t.sent.Load())
 	s.Log.Debug("TLS connection ended", zap.Error(err))
 }
 

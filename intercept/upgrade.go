@@ -43,9 +43,10 @@ func (s *Server) turnAway(l *link, client *wire, why error) {
 	linger(l.client, s.HeadTimeout)
 }
 
-// pass splices in the kernel. Nothing of it is recorded.
-func (s *Server) pass(l *link, client, target *wire) {
-	c, t := &end{l.client, l.client}, &end{l.target, l.target}
+// pass splices in the kernel. Nothing of it is recorded. It returns how many
+// bytes have passed.
+func (s *Server) pass(l *link, client, target *wire) int64 {
+	c, t := &end{Duplex: l.client, socket: l.client}, &end{Duplex: l.target, socket: l.target}
 	err := errors.Join(target.forward(client), early(client, target), early(target, client))
 	if err != nil {
 		reset(c, t)
@@ -53,6 +54,7 @@ func (s *Server) pass(l *link, client, target *wire) {
 		err = splice(c, t, s.HalfCloseIdle)
 	}
 	s.Log.Debug("unrecorded connection ended", zap.Error(err))
+	return c.sent.Load() + t.sent.Load()
 }
 
 // early passes on what one side sent behind its head.
@@ -74,13 +76,14 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	recorder, err := s.Open(info)
 	if err != nil && s.Policy == session.FailClosed {
 		log.Error("session refused", zap.Error(err))
+		s.missed(info, session.EndRefused, 0)
 		return err
 	}
 	if err != nil {
 		log.Error("session not recorded", zap.Error(err))
 	}
 	if recorder == nil {
-		recorder = unrecorded{}
+		recorder = unrecorded{s}
 	}
 	if err := target.forward(client); err != nil {
 		log.Info("session not started", zap.Error(err))
@@ -90,38 +93,11 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	log.Info("session started", zap.Stringer("target", info.Target), zap.String("subprotocol", info.Subprotocol))
 
 	l.begin(conn)
-	spliceErr := splice(&end{&resumed{l.client, client.rest()}, l.client}, &end{conn, l.target}, s.HalfCloseIdle)
+	spliceErr := splice(
+		&end{Duplex: &resumed{l.client, client.rest()}, socket: l.client}, &end{Duplex: conn, socket: l.target}, s.HalfCloseIdle)
 	l.close() // before the recording is finished: the client waits for this
-	s.finish(log, conn.Report(), recorder, spliceErr)
+	s.finish(log, conn, recorder, spliceErr)
 	return nil
-}
-
-// finish closes the recording and tells the session's story in one line.
-func (s *Server) finish(log *zap.Logger, r session.Report, recorder session.Recorder, spliceErr error) {
-	closeErr := recorder.Close(r.End)
-	for _, u := range r.Undecodable {
-		log.Warn("session kept raw from here on", zap.Error(u))
-	}
-	fields := []zap.Field{
-		zap.Duration("duration", r.End.At.Round(time.Millisecond)),
-		zap.String("end_reason", string(r.End.Reason)),
-	}
-	if r.Exit != nil && r.Exit.Code != session.NoCode {
-		fields = append(fields, zap.Int("exit", r.Exit.Code))
-	}
-	if r.Identity.Names() {
-		fields = append(fields, zap.String("pod", r.Identity.Namespace+"/"+r.Identity.Pod), zap.String("container", r.Identity.Container))
-	}
-	if r.Identity.Confidence != "" {
-		fields = append(fields, zap.String("confidence", string(r.Identity.Confidence)))
-	}
-	if named, ok := recorder.(interface{ Name() string }); ok {
-		fields = append(fields, zap.String("cast", named.Name()))
-	}
-	if err := errors.Join(r.RecordError, closeErr); err != nil {
-		log.Error("session not fully recorded", append(fields, zap.Error(err))...)
-	}
-	log.Info("session ended", append(fields, zap.Error(spliceErr))...)
 }
 
 // describe names a session and picks its decoder by what the server, not the
@@ -165,10 +141,3 @@ func newID() string {
 	_, _ = rand.Read(b[:]) // never fails
 	return hex.EncodeToString(b[:])
 }
-
-// unrecorded is the Recorder of a session for which no sink could be opened.
-type unrecorded struct{}
-
-func (unrecorded) Record(session.Event) error { return nil }
-func (unrecorded) Commit(func(error)) error   { return nil }
-func (unrecorded) Close(session.End) error    { return nil }

@@ -58,4 +58,6 @@ const (
 	EndTarget      EndReason = "target-closed" // the runtime went away without an outcome
 	EndByUs        EndReason = "ended"         // exectape ended it, and told the client why
 	EndInterrupted EndReason = "interrupted"   // exectape itself went away; found at its next start
+	EndRefused     EndReason = "refused"       // it did not begin, because it could not be recorded; it has no cast
+	EndUnrecorded  EndReason = "unrecorded"    // how it ended was not seen; it has no cast
 )

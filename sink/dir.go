@@ -28,8 +28,7 @@ type Dir struct {
 	suspended atomic.Int64            // recordings that wait for the disk
 	left      atomic.Bool             // there are casts to recover that were ours
 
-	unrecorded atomic.Int64 // bytes that came while the disk took nothing
-	beyond     atomic.Int64 // and those behind a session's limit
+	stats stats
 
 	opening   chan struct{}   // a place for each cast that is being made
 	finishing chan struct{}   // and for each that is being finished
@@ -85,11 +84,6 @@ func (o Options) orDefaults() Options {
 	o.FlushInterval = cmp.Or(o.FlushInterval, 200*time.Millisecond)
 	o.Timeout = cmp.Or(o.Timeout, 5*time.Second)
 	return o
-}
-
-// Unrecorded returns how many bytes of sessions were not recorded, by reason.
-func (d *Dir) Unrecorded() map[string]int64 {
-	return map[string]int64{"disk": d.unrecorded.Load(), limitReason: d.beyond.Load()}
 }
 
 // trust returns an error if another user could make casts up.

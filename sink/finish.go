@@ -46,6 +46,7 @@ func (d *Dir) finish(l leftover, s *session.Summary) error {
 		err = errors.Join(d.writeSummary(l.stem, s), d.sync())
 	}
 	if err := errors.Join(append(errs, err)...); err != nil {
+		d.stats.failures.Add(1)
 		return fmt.Errorf("finish %s: %w", l.stem+castSuffix, err)
 	}
 	return nil

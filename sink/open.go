@@ -22,6 +22,7 @@ func (d *Dir) Open(info session.Info) (session.Recorder, error) {
 		err = fmt.Errorf("begin a cast: %w", err)
 	}
 	if err != nil && d.options.Policy == session.FailClosed {
+		d.stats.failures.Add(1)
 		return nil, err
 	}
 	d.keep(r)

@@ -84,7 +84,7 @@ func (r *Recording) Record(e session.Event) error {
 		return r.lose(e)
 	case r.over(e):
 		r.beyond += int64(len(e.Data))
-		r.dir.beyond.Add(int64(len(e.Data)))
+		r.dir.stats.beyond.Add(int64(len(e.Data)))
 		return errLimit
 	}
 	r.encode(e)
@@ -93,6 +93,7 @@ func (r *Recording) Record(e session.Event) error {
 
 func (r *Recording) encode(e session.Event) {
 	r.tally.see(e)
+	r.dir.stats.record(e)
 	var slot bool
 	r.lines, slot = r.enc.Append(r.lines, e)
 	r.slot = r.slot || slot
@@ -110,7 +111,7 @@ func (r *Recording) look() {
 func (r *Recording) lose(e session.Event) error {
 	if len(e.Data) > 0 {
 		r.lost, r.lostAt = r.lost+int64(len(e.Data)), e.At
-		r.dir.unrecorded.Add(int64(len(e.Data)))
+		r.dir.stats.failed.Add(int64(len(e.Data)))
 	} else if len(r.lines) < maxBuffered {
 		r.encode(e)
 	}
@@ -209,6 +210,7 @@ func (r *Recording) suspend(why error) {
 		return
 	}
 	r.err = why
+	r.dir.stats.failures.Add(1)
 	r.dir.suspended.Add(1)
 	r.dir.startProbe(why)
 	r.settled.Broadcast()

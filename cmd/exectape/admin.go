@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"os"
 	"runtime"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"exectape/admin"
 	"exectape/intercept"
 	"exectape/keeper"
+	"exectape/session"
 	"exectape/sink"
 	"exectape/upload"
 )
@@ -24,8 +26,11 @@ type node struct {
 	rules    *keeper.Keeper   // nil: there are to be no rules
 }
 
+// newAdmin returns what answers for n, whose server has not begun yet.
 func newAdmin(cfg config, n node, log *zap.Logger) *admin.Server {
-	return admin.NewServer(n.metrics(cfg), n.checks(), n.server.Sessions, log)
+	metrics := n.metrics(cfg)
+	n.server.Ended = func(s session.Summary) { countSession(metrics, s) }
+	return admin.NewServer(metrics, n.checks(), n.server.Sessions, log)
 }
 
 // checks are what must be so for exectape to be ready.
@@ -53,16 +58,26 @@ func (n node) metrics(cfg config) *admin.Metrics {
 	m := admin.NewMetrics(map[string]string{
 		"version": buildVersion(), "goversion": runtime.Version(), "node": nodeName(cfg),
 	})
-	m.Gauge("sessions_active", "Sessions that go on, recorded or not.", func() float64 { return float64(len(n.server.Sessions())) })
+	m.Gauge("sessions_active", "Sessions that go on, but for those beyond EXECTAPE_MAX_SESSIONS.", func() float64 { return float64(n.server.Active()) })
 	m.Gauge("targets", "Streaming servers that are known.", func() float64 { return float64(len(n.server.Targets)) })
-	m.Counter("tls_connections_total", "Connections over TLS, which can't be recorded.", func() float64 {
-		total := 0
-		for _, n := range n.server.OverTLS() {
-			total += n
-		}
-		return float64(total)
+	n.connections(m)
+	m.Counters("recorded_bytes_total", "Bytes in casts, by stream; raw is what could not be decoded.", "stream",
+		func() map[string]int64 { return n.dir.Stats().Recorded })
+	m.Counters("unrecorded_bytes_total", "Bytes of sessions that are in no cast, by why not.", "reason", func() map[string]int64 {
+		all := n.dir.Stats().Lost
+		maps.Copy(all, n.server.Stats().Unrecorded)
+		return all
 	})
-	m.Counters("unrecorded_bytes_total", "Bytes of sessions that were not recorded, which their casts say, too.", "reason", n.dir.Unrecorded)
+	m.Counters("undecodable_total", "Sessions of which a direction could not be decoded, by protocol.", "protocol",
+		func() map[string]int64 { return n.server.Stats().Undecodable })
+	m.Counters("sink_errors_total", "Failures of the directory, and of deliveries to the recorder.", "sink", func() map[string]int64 {
+		all := map[string]int64{"directory": n.dir.Stats().Failures}
+		if n.uploader != nil {
+			s := n.uploader.Stats()
+			all["http"] = s.Retried + s.Refused
+		}
+		return all
+	})
 	if n.rules != nil {
 		n.redirection(m)
 	}
@@ -70,6 +85,31 @@ func (n node) metrics(cfg config) *admin.Metrics {
 		n.uploads(m)
 	}
 	return m
+}
+
+// connections has what became of those that are no sessions.
+func (n node) connections(m *admin.Metrics) {
+	m.Counters("connections_refused_total", "Connections to the listener that lead nowhere, by why.", "reason",
+		func() map[string]int64 { return n.server.Stats().Refused })
+	m.Counter("quiet_connections_closed_total", "Connections that were closed because they said nothing and others waited.",
+		func() float64 { return float64(n.server.Stats().SentAway) })
+	m.Counter("tls_connections_total", "Connections over TLS, which can't be recorded.", func() float64 {
+		total := 0
+		for _, n := range n.server.OverTLS() {
+			total += n
+		}
+		return float64(total)
+	})
+}
+
+// countSession counts a session that has ended.
+func countSession(m *admin.Metrics, s session.Summary) {
+	verb, protocol := cmp.Or(s.Verb, "other"), cmp.Or(s.Protocol, "other")
+	if s.EndReason == session.EndRefused {
+		m.SessionRefused(verb, protocol, string(s.EndReason))
+	} else {
+		m.SessionEnded(verb, protocol, string(s.EndReason), s.End.Sub(s.Start))
+	}
 }
 
 func (n node) redirection(m *admin.Metrics) {

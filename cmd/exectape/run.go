@@ -52,6 +52,7 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	if err != nil {
 		return err
 	}
+	answers := newAdmin(cfg, node{server, dir, uploader, rules}, log)
 	listeners, err := listen(cfg, log)
 	if err != nil {
 		return err
@@ -70,7 +71,6 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	defer endKeeping()
 	serving.Go(func() error { keepHouse(keeping, dir, uploader, log); return nil })
 	serving.Go(func() error { resolver.Run(keeping); return nil })
-	answers := newAdmin(cfg, node{server, dir, uploader, rules}, log)
 	// Who drains no longer answers for the host, but does for itself.
 	serving.Go(func() error { answers.ServeTCP(ctx, cfg.AdminListen.String()); return nil })
 	serving.Go(func() error { answers.ServeUnix(keeping, cfg.Socket); return nil })

@@ -1,0 +1,69 @@
+package intercept
+
+import (
+	"cmp"
+	"errors"
+	"time"
+
+	"exectape/session"
+
+	"go.uber.org/zap"
+)
+
+// finish closes the recording, and tells the session's story in one line: how
+// it went, and never what was typed or shown.
+func (s *Server) finish(log *zap.Logger, conn *session.Conn, recorder session.Recorder, spliceErr error) {
+	r, told := conn.Report(), conn.Live()
+	told.End, told.EndReason = told.Start.Add(r.End.At), r.End.Reason
+	closeErr := recorder.Close(r.End)
+	for _, u := range r.Undecodable {
+		log.Warn("session kept raw from here on", zap.Error(u))
+	}
+	if len(r.Undecodable) > 0 {
+		s.undecodable.add(cmp.Or(told.Protocol, otherProtocol), 1)
+	}
+	fields := append(fieldsOf(told), zap.Duration("duration", r.End.At.Round(time.Millisecond)))
+	if named, ok := recorder.(interface{ Name() string }); ok {
+		fields = append(fields, zap.String("cast", named.Name()))
+	}
+	if err := errors.Join(r.RecordError, closeErr); err != nil {
+		log.Error("session not fully recorded", append(fields, zap.Error(err))...)
+	}
+	log.Info("session ended", append(fields, zap.Error(spliceErr))...)
+	s.ended(told)
+}
+
+// fieldsOf returns what the log says of a session that has ended, beside its id.
+func fieldsOf(told session.Summary) []zap.Field {
+	fields := []zap.Field{zap.String("end_reason", string(told.EndReason))}
+	if whose := told.Identity; whose.Names() {
+		fields = append(fields, zap.String("pod", whose.Namespace+"/"+whose.Pod), zap.String("container", whose.Container))
+	}
+	if whose := told.Identity; whose.Confidence != "" {
+		fields = append(fields, zap.String("confidence", string(whose.Confidence)))
+	}
+	if n := told.Streams.Stdout; n != nil {
+		fields = append(fields, zap.Int64("stdout", n.Bytes))
+	}
+	if n := told.Streams.Stderr; n != nil {
+		fields = append(fields, zap.Int64("stderr", n.Bytes))
+	}
+	if told.ExitCode != nil {
+		fields = append(fields, zap.Int("exit", *told.ExitCode))
+	}
+	return fields
+}
+
+// missed tells of a session that has no cast.
+func (s *Server) missed(info session.Info, how session.EndReason, took time.Duration) {
+	s.ended(session.Summary{
+		ID: info.ID, Start: info.Start, End: info.Start.Add(took), Verb: info.Verb, Protocol: info.Protocol,
+		Subprotocol: info.Subprotocol, Target: info.Target, Claims: info.Claims, EndReason: how,
+	})
+}
+
+func (s *Server) ended(told session.Summary) {
+	if s.Ended != nil {
+		s.Ended(told)
+	}
+}
