@@ -16,6 +16,7 @@ need 'command -v iptables-nft && command -v iptables-legacy' iptables
 need 'command -v containerd && command -v ctr' containerd
 need 'command -v runc' runc
 need 'dpkg-query -W busybox-static' busybox-static # the one in a VM's initramfs is not static
+need 'command -v mkfs.ext4' e2fsprogs
 need 'command -v ip' iproute2
 need 'command -v nsenter && command -v unshare' util-linux
 need 'command -v asciinema' asciinema

@@ -246,38 +246,95 @@ func TestASessionThatEndsOnAFullDiskIsFinishedWhenThereIsRoom(t *testing.T) {
 	s.check(d, before)
 }
 
-func TestASessionThatBeginsOnAFullDisk(t *testing.T) {
-	disk, ok := aDisk(t, "tmpfs", "nr_inodes=1000")
+func TestASessionThatBeginsOnADiskThatTakesNothing(t *testing.T) {
+	disk, ok := aDisk(t, "tmpfs")
 	if !ok {
 		return
 	}
-	for _, policy := range []session.Policy{session.FailOpen, session.FailClosed} {
-		t.Run(policy.String(), func(t *testing.T) {
-			path := filepath.Join(disk, policy.String())
+	readOnly := func(t *testing.T) (mend func()) {
+		command(t, "mount", "-o", "remount,ro", disk)
+		return func() { command(t, "mount", "-o", "remount,rw", disk) }
+	}
+	full := func(t *testing.T) (mend func()) { return ballast(t, disk, 0) }
+	for _, test := range []struct {
+		name    string
+		policy  session.Policy
+		trouble func(*testing.T) (mend func())
+		why     error
+	}{
+		{"open, full", session.FailOpen, full, syscall.ENOSPC},
+		{"open, read-only", session.FailOpen, readOnly, syscall.EROFS},
+		{"closed, full", session.FailClosed, full, syscall.ENOSPC},
+		{"closed, read-only", session.FailClosed, readOnly, syscall.EROFS},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(disk, test.name)
 			must(t, os.Mkdir(path, 0o700))
-			d := newDiskDir(t, path, sink.Options{Policy: policy})
-			throwOut := ballast(t, disk, 0)
+			d := newDiskDir(t, path, sink.Options{Policy: test.policy})
+			mend := test.trouble(t)
 			r, err := d.Open(newInfo("7f3a9c01"))
-			if !errors.Is(err, syscall.ENOSPC) {
-				t.Errorf("error = %v", err)
+			if !errors.Is(err, test.why) {
+				t.Errorf("error = %v, want %v", err, test.why)
 			}
-			if policy == session.FailClosed {
-				throwOut()
+			if test.policy == session.FailClosed {
+				mend()
 				if files := names(t, d.path); r != nil || len(files) > 0 {
 					t.Errorf("there is a recorder, %v, or one of %q", r, files)
 				}
 				return
 			}
 			s := &talk{t: t, r: r}
-			if err := s.say("unheard\n"); !errors.Is(err, syscall.ENOSPC) {
-				t.Errorf("error = %v", err)
+			if err := s.say("unheard\n"); !errors.Is(err, test.why) {
+				t.Errorf("error = %v, want %v", err, test.why)
 			}
-			throwOut()
+			mend()
 			d.logs(backAgain)
 			must(t, s.say("heard\n"))
 			must(t, r.Close(session.End{Reason: session.EndCompleted}))
 			s.check(d, nil)
 		})
+	}
+}
+
+// The kernel turns a file system read-only that it finds in disorder. It stays
+// so until it is mounted anew.
+func TestADiskThatTurnsReadOnlyKeepsWhatWasSynced(t *testing.T) {
+	disk, ok := aDisk(t, "ext4", "errors=remount-ro")
+	if !ok {
+		return
+	}
+	d := newDiskDir(t, disk, sink.Options{Durability: sink.Synced})
+	s := &talk{t: t, r: begin(t, d.Dir, "7f3a9c01")}
+	for range 100 {
+		must(t, s.say(sentence))
+	}
+	device, err := exec.Command("findmnt", "--noheadings", "--output", "SOURCE", disk).Output() //nolint:gosec // a test's own words
+	must(t, err)
+	source := strings.TrimSpace(string(device))
+	must(t, os.WriteFile(filepath.Join("/sys/fs/ext4", filepath.Base(source), "trigger_fs_error"), []byte("1"), 0)) //nolint:gosec // it is there
+	for range 1000 {
+		if err := s.say(sentence); err == nil {
+			t.Fatal("it is recorded on a disk that takes nothing")
+		}
+	}
+	if err := s.r.Close(session.End{Reason: session.EndCompleted}); err == nil {
+		t.Error("the cast was finished")
+	}
+	must(t, d.Close())
+	command(t, "umount", disk)
+	image, err := filepath.Glob(filepath.Join(filepath.Dir(disk), "*", "image"))
+	must(t, err)
+	_ = exec.Command("fsck.ext4", "-y", image[0]).Run() //nolint:gosec // its code says that it has mended something
+	command(t, "mount", "-o", "loop", image[0], disk)
+
+	next := newDiskDir(t, disk, sink.Options{})
+	must(t, next.Recover(t.Context()))
+	e := only(t, next.path)
+	if got := streams(t, e.Path)[session.Stdout]; !strings.HasPrefix(s.taken.String(), got) || len(got) < 100*len(sentence) {
+		t.Errorf("%d bytes of stdout, want the %d that were synced", len(got), 100*len(sentence))
+	}
+	if e.Live || e.Summary.EndReason != session.EndInterrupted {
+		t.Errorf("summary = %+v", e.Summary)
 	}
 }
 

@@ -1,0 +1,217 @@
+package e2e_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"exectape/e2e/kubelet"
+	"exectape/session"
+)
+
+// disk makes a file system of 16 MiB, and returns where it is. Nobody outside
+// the namespaces sees it.
+func disk(t *testing.T, kind string) (path string) {
+	t.Helper()
+	path = t.TempDir()
+	source, options := "none", "size=16m"
+	if kind != "tmpfs" {
+		source, options = filepath.Join(t.TempDir(), "image"), "loop"
+		if err := errors.Join(os.WriteFile(source, nil, 0o600), os.Truncate(source, 16<<20)); err != nil {
+			t.Fatal(err)
+		}
+		program(t, "mkfs."+kind, "-q", source)
+	}
+	program(t, "mount", "-t", kind, "-o", options, source, path)
+	t.Cleanup(func() { program(t, "umount", "--lazy", path) })
+	return path
+}
+
+func program(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if said, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %q: %v\n%s", name, args, err, said)
+	}
+}
+
+// freeze has every write to a disk hang, as it does whose storage server is
+// gone, until thaw is called. Should the test die, it thaws in a minute: until
+// then no process can end that hangs there.
+func freeze(t *testing.T, disk string) (thaw func()) {
+	t.Helper()
+	helper := exec.Command("sh", "-c", `fsfreeze -f "$1" && echo frozen && timeout 60 cat; fsfreeze -u "$1"`, "sh", disk)
+	end, err := helper.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	said, err := helper.StdoutPipe()
+	if err == nil {
+		err = helper.Start()
+	}
+	if err == nil {
+		_, err = io.ReadFull(said, make([]byte, len("frozen\n")))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	frozen := true
+	thaw = func() {
+		if frozen {
+			frozen = false
+			if err := errors.Join(end.Close(), helper.Wait()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	t.Cleanup(thaw)
+	return thaw
+}
+
+// startOn starts an exectape that keeps its casts on a disk.
+func startOn(t *testing.T, disk string, env ...string) *exectape {
+	t.Helper()
+	e := newExectape(t, append(env, "EXECTAPE_SINK_TIMEOUT=500ms")...)
+	e.keepIn(filepath.Join(disk, "casts"))
+	e.start()
+	return e
+}
+
+// wantAllOf fails the test unless what a user saw is in the recording, but for
+// as many bytes as its gaps say.
+func (r recording) wantAllOf(seen answer) {
+	r.exectape.t.Helper()
+	missing := int64(0)
+	for _, gap := range r.Gaps {
+		missing += gap.Bytes
+	}
+	if recorded := int64(len(r.cat("stdout"))); recorded+missing != int64(len(seen.stdout)) || missing == 0 {
+		r.exectape.t.Errorf("%d bytes of stdout are recorded, and %d missing, of %d: %+v", recorded, missing, len(seen.stdout), r.Gaps)
+	}
+	r.exectape.run("verify", r.file) // which fails if it isn't content
+}
+
+func TestADiskThatHangsHoldsUpNoSession(t *testing.T) {
+	needsNode(t)
+	for _, w := range ways {
+		t.Run(w.name, func(t *testing.T) {
+			disk := disk(t, "ext4")
+			e := startOn(t, disk, w.env...)
+			u := run(t, w.kubelet, app, cat)
+			u.types("before\n")
+			u.sees("before\n")
+			thaw := freeze(t, disk)
+			for _, word := range []string{"taken\n", "lost\n", "lost, too\n"} {
+				u.types(word)
+				u.sees(word)
+			}
+			late := once(kubelet.Process{Command: []string{"echo", "unheard"}})(t, w.kubelet)
+			wantSame(t, "the stdout of a session that began meanwhile", late.stdout, []byte("unheard\n"))
+			thaw()
+			e.logs("casts are written again")
+			u.types("after\n")
+			u.sees("after\n")
+			u.endsStdin()
+			seen := u.leaves()
+
+			e.logs("session ended") // that of late
+			r := e.recorded()
+			r.wantAllOf(seen)
+			wantSame(t, "the recorded stdout", r.cat("stdout"), []byte("before\ntaken\nafter\n"))
+		})
+	}
+}
+
+func TestADiskThatTakesNothingEndsSessionsIfThatIsThePolicy(t *testing.T) {
+	needsNode(t)
+	for _, test := range []struct {
+		name, kind string
+		trouble    func(*testing.T, string) (mend func())
+		why        string
+	}{
+		{"it hangs", "ext4", freeze, "the disk has not answered for 500ms"},
+		{"another program has filled it", "tmpfs", fill, "no space left on device"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			disk := disk(t, test.kind)
+			e := startOn(t, disk, append(bySOCKS5.env, "EXECTAPE_FAIL_POLICY=closed")...)
+			u := run(t, bySOCKS5.kubelet, app, cat)
+			u.types("before\n")
+			u.sees("before\n")
+			mend := test.trouble(t, disk)
+			taken := strings.Repeat("taken\n", 1000) // more than the last page has room for
+			u.types(taken)
+			seen := u.leaves()
+			wantBegins(t, "what was said", []byte("before\n"+taken), seen.stdout)
+			const ended = "exectape ended this session because it could not be recorded: write "
+			if _, told := kubelet.ExitCode(seen.err); told || !strings.HasPrefix(seen.err.Error(), ended) || !strings.Contains(seen.err.Error(), test.why) {
+				t.Errorf("the user is told %v", seen.err)
+			}
+			cast := finished(e.live())
+			late := once(kubelet.Process{Command: []string{"echo", "unheard"}})(t, bySOCKS5.kubelet)
+			if late.err == nil || !strings.Contains(late.err.Error(), "exectape refused this session because it can't be recorded") {
+				t.Errorf("who comes then is told %v", late.err)
+			}
+			mend()
+			e.logs("casts are written again")
+			again := once(kubelet.Process{Command: []string{"echo", "heard"}})(t, bySOCKS5.kubelet)
+			wantSame(t, "the stdout of the next session", again.stdout, []byte("heard\n"))
+			e.stop()
+			r := e.recording(cast)
+			wantBegins(t, "the recorded stdout", r.cat("stdout"), seen.stdout)
+			e.run("verify", r.file)
+		})
+	}
+}
+
+// fill takes all the room on a disk, as another program would.
+func fill(t *testing.T, disk string) (throwOut func()) {
+	t.Helper()
+	file := filepath.Join(disk, "ballast")
+	if err := os.WriteFile(file, make([]byte, 17<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	return func() {
+		if err := os.Remove(file); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The casts' own disk is filled by a session, and made larger when that is over.
+func TestADiskThatASessionFillsKeepsAllThatItTook(t *testing.T) {
+	needsNode(t)
+	putBulkFile(t)
+	for _, policy := range []session.Policy{session.FailOpen, session.FailClosed} {
+		t.Run(policy.String(), func(t *testing.T) {
+			disk := disk(t, "tmpfs")
+			e := startOn(t, disk, append(bySOCKS5.env, "EXECTAPE_FAIL_POLICY="+policy.String())...)
+			u := run(t, bySOCKS5.kubelet, app, kubelet.Process{Command: []string{"cat", bulkFile}})
+			seen := u.leaves()
+			if policy == session.FailOpen {
+				wantSame(t, "what the user saw", seen.stdout, bulk())
+			}
+			cast := finished(e.live())
+			program(t, "mount", "-o", "remount,size=64m", disk)
+			e.logs("casts are written again")
+			e.stop()
+
+			r := e.recording(cast)
+			recorded := r.cat("stdout")
+			if len(recorded) < 8<<20 {
+				t.Errorf("%d bytes are recorded", len(recorded))
+			}
+			if policy == session.FailClosed {
+				wantBegins(t, "the recorded stdout", recorded, seen.stdout)
+				e.run("verify", r.file)
+				return
+			}
+			r.wantAllOf(seen)
+			wantBegins(t, "what the user saw", seen.stdout, recorded)
+		})
+	}
+}
