@@ -1,9 +1,9 @@
 # "make" alone prints what there is: the text behind each ##.
 
-.PHONY: help build test demo cluster-test fuzz fmt lint clean
+.PHONY: help build test containerd-test demo cluster-test fuzz fmt lint clean
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/exectape, a static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/exectape
@@ -16,6 +16,12 @@ test: ## install what is missing, then run all tests and fuzz targets, as root a
 	$(ROOT) go test -race -timeout 30m ./...
 	@$(MAKE) --no-print-directory fuzz
 	$(ROOT) go -C e2e test -race -count=1 -timeout 30m ./...
+
+CONTAINERD := v2.4.2
+
+containerd-test: ## run the end-to-end tests on a containerd newer than Debian's, which is built first where it has not been
+	@e2e/install.sh
+	EXECTAPE_TEST_CONTAINERD="$$(e2e/node/build.sh $(CONTAINERD))" $(ROOT) go -C e2e test -race -count=1 -timeout 30m .
 
 demo: ## install what is missing, then record real sessions and show the casts
 	@e2e/install.sh

@@ -40,11 +40,11 @@ type spdyClient struct {
 	play         func(*attacker) // all of it, if not nil
 	deaf, untold bool            // as a trial's, and so are these
 	refused      bool
-	why          string
+	why, only    string
 }
 
 func (c spdyClient) trial() trial {
-	test := trial{name: c.name, process: c.process, play: c.play, deaf: c.deaf, untold: c.untold, refused: c.refused, why: c.why}
+	test := trial{name: c.name, process: c.process, play: c.play, deaf: c.deaf, untold: c.untold, refused: c.refused, why: c.why, only: c.only}
 	if c.process.Command == nil {
 		test.process = converse
 	}
@@ -138,14 +138,16 @@ var spdyClients = []spdyClient{
 	{name: "1000 headers", open: stdoutBy(func(b *hostile.Blocks) []byte {
 		return hostile.Syn(stdoutID, b.Store(hostile.Pairs(append(many(999), "streamtype", "stdout")...)))
 	})},
-	{name: "1001 headers", why: "1001 headers", then: says(func(b *hostile.Blocks) []byte {
-		return hostile.Syn(freeID, b.Store(hostile.Pairs(many(1001)...)))
-	})},
+	{name: "1001 headers, which older servers read", only: "containerd 1.6.", why: "1001 headers", then: says(tooMany)},
+	{name: "1001 headers", only: "containerd 2.", deaf: true, why: "1001 headers", then: says(tooMany)},
 	{name: "20 million headers claimed", deaf: true, why: "20000000 headers", then: says(func(b *hostile.Blocks) []byte {
 		return hostile.Syn(freeID, b.Store(hostile.Claim(20_000_000)))
 	})},
-	{name: "a header of 16 MiB in a block of 16 KiB", open: stdoutBy(func(b *hostile.Blocks) []byte {
-		return hostile.Syn(stdoutID, b.Squeeze(hostile.Pairs("streamtype", "stdout", "bomb", strings.Repeat("x", 16<<20))))
+	{name: "a header of 16 MiB in a block of 16 KiB, which older servers read", only: "containerd 1.6.", open: stdoutBy(func(b *hostile.Blocks) []byte {
+		return hostile.Syn(stdoutID, bomb(b))
+	})},
+	{name: "a header of 16 MiB in a block of 16 KiB", only: "containerd 2.", deaf: true, then: says(func(b *hostile.Blocks) []byte {
+		return hostile.Syn(freeID, bomb(b))
 	})},
 	{name: "a corrupt header block", deaf: true, why: "corrupt", then: says(func(*hostile.Blocks) []byte {
 		return hostile.Syn(freeID, []byte("garbage"))
@@ -240,6 +242,16 @@ func stdoutBy(words func(*hostile.Blocks) []byte) func(*attacker) {
 		a.awaitsReply(stdoutID)
 		a.opens(stderrID, "stderr")
 	}
+}
+
+// tooMany opens a stream with one header more than newer servers read.
+func tooMany(b *hostile.Blocks) []byte {
+	return hostile.Syn(freeID, b.Store(hostile.Pairs(many(1001)...)))
+}
+
+// bomb is a block of headers that open stdout, of 16 KiB.
+func bomb(b *hostile.Blocks) []byte {
+	return b.Squeeze(hostile.Pairs("streamtype", "stdout", "bomb", strings.Repeat("x", 16<<20)))
 }
 
 // many are the names and values of so many headers.

@@ -22,6 +22,9 @@ func (s *Server) finish(log *zap.Logger, conn *session.Conn, recorder session.Re
 	if len(r.Undecodable) > 0 {
 		s.undecodable.add(cmp.Or(told.Protocol, otherProtocol), 1)
 	}
+	if r.Untold {
+		s.untold.Add(1)
+	}
 	fields := append(fieldsOf(told), zap.Duration("duration", r.End.At.Round(time.Millisecond)))
 	if named, ok := recorder.(interface{ Name() string }); ok {
 		fields = append(fields, zap.String("cast", named.Name()))

@@ -14,6 +14,7 @@ type Stats struct {
 	SentAway    int64            // connections that were closed because they were quiet and others waited
 	Undecodable map[string]int64 // sessions of which a direction could not be decoded, by protocol
 	Unrecorded  map[string]int64 // bytes that passed, and were not recorded, by why not
+	Untold      int64            // sessions that we ended, and whose clients could not be told why
 }
 
 // Why a connection was refused.
@@ -41,6 +42,7 @@ func (s *Server) Stats() Stats {
 		Refused:     s.refused.since(refusedDirect, refusedStranger, refusedUnreachable, refusedUnknown, refusedCommand),
 		Undecodable: s.undecodable.since(otherProtocol),
 		Unrecorded:  s.unrecorded.since(unrecordedNoSink, unrecordedTooMany, unrecordedTLS),
+		Untold:      s.untold.Load(),
 	}
 	for _, p := range s.Protocols {
 		stats.Undecodable[p.Name] += 0

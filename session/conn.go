@@ -258,6 +258,7 @@ type Report struct {
 	Undecodable []*Undecodable // the directions that were kept raw, and why
 	RecordError error          // the first error of the Recorder
 	Identity    Identity       // whose session it was, as far as is known
+	Untold      bool           // it was ended by us, and its client could not be told why
 }
 
 // Report says how the session went. It is called once, when both directions have
@@ -273,6 +274,7 @@ func (c *Conn) Report() Report {
 	case c.ending != nil:
 		r.End.Reason, r.End.Detail = EndByUs, c.ending.sentence
 		if !c.ending.told {
+			r.Untold = true
 			r.End.Detail += " (the client could not be told)"
 		}
 	case c.exit != nil:
