@@ -1,6 +1,6 @@
 # "make" alone prints what there is: the text behind each ##.
 
-.PHONY: help build test containerd-test demo cluster-test fuzz fmt lint clean
+.PHONY: help build test containerd-test demo cluster-test bench bench-quick fuzz fmt lint clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,14 @@ cluster-test: ## run kubectl against a real Kubernetes, which is built first whe
 	@e2e/cluster/install.sh
 	EXECTAPE_TEST_KUBERNETES="$$(e2e/cluster/build.sh $(KUBERNETES))" go -C e2e test -count=1 ./cluster
 
+bench: ## measure against what people would run instead, in a quarter of an hour
+	@bench/install.sh
+	@mkdir -p bin && go -C bench run . -source .. -cells ../bin/bench.jsonl
+
+bench-quick: ## measure what docs/performance.md promises, in two minutes
+	@bench/install.sh
+	@mkdir -p bin && go -C bench run . -source .. -quick -cells ../bin/bench-quick.jsonl
+
 fuzz: ## run each fuzz target for five seconds
 	@tools/fuzz.sh 5s
 
@@ -42,10 +50,12 @@ LINTER := go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint
 fmt: ## format the code and group its imports
 	$(LINTER) fmt
 	cd e2e && $(LINTER) fmt
+	cd bench && $(LINTER) fmt
 
 lint: ## find mistakes that the compiler doesn't
 	$(LINTER) run
 	cd e2e && $(LINTER) run
+	cd bench && $(LINTER) run
 
 clean: ## remove what build made
 	rm -rf bin

@@ -32,10 +32,11 @@ var house = map[string]struct {
 	"upload":                      {[]string{"sink"}, []string{"session"}, "it sends files; how sessions are recorded is nothing to it"},
 	"intercept":                   {[]string{"session"}, []string{"spdy"}, "it carries any protocol and tells any recorder; cmd hands it both"},
 	"admin":                       {[]string{"session"}, nil, "it is told what to tell by functions; whose they are is nothing to it"},
+	"targets":                     {nil, nil, "it finds addresses; what is done with them is nothing to it"},
 	"iptables":                    {nil, nil, "it knows rules, not what they are for"},
 	"keeper":                      {[]string{"iptables"}, nil, "it knows that sessions would be served, not what they are"},
 	"identify":                    {[]string{"session"}, nil, "it looks at the node and at what sessions mean; how they come and where they are kept is nothing to it"},
-	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "identify", "iptables", "keeper", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
+	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "targets", "identify", "iptables", "keeper", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
 }
 
 // outside has what only some may import, and what nobody may.
@@ -45,7 +46,7 @@ var outside = []struct {
 	tests   bool     // it goes for tests as well
 	why     string
 }{
-	{"go.uber.org/zap", in("cmd/exectape", "intercept", "identify", "sink", "upload", "keeper", "admin"), true,
+	{"go.uber.org/zap", in("cmd/exectape", "intercept", "targets", "identify", "sink", "upload", "keeper", "admin"), true,
 		"a log line is written where something is decided; a decoder returns an error"},
 	{"exectape/upload", in("cmd/exectape", "upload"), true,
 		"no session waits for a recorder elsewhere, whatever that does: what records knows none"},

@@ -48,7 +48,7 @@ func newProxy(t testing.TB, target netip.AddrPort, configure func(*intercept.Ser
 	core, logs := observer.New(zap.DebugLevel)
 	p := &proxy{t: t, target: target, logs: logs}
 	p.server = &intercept.Server{
-		Targets: []netip.AddrPort{target},
+		IsTarget: func(to netip.AddrPort) bool { return to == target },
 		Protocols: map[string]intercept.Protocol{"spdy/3.1": {
 			Name:              "spdy",
 			SubprotocolHeader: "X-Stream-Protocol-Version",

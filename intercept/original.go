@@ -77,9 +77,9 @@ func unmapped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-// marking returns a net.Dialer's Control function that sets SO_MARK, by which
+// Marking returns a net.Dialer's Control function that sets SO_MARK, by which
 // our rules know our own dials and let them through. It takes CAP_NET_ADMIN.
-func marking(mark uint32) func(network, address string, c syscall.RawConn) error {
+func Marking(mark uint32) func(network, address string, c syscall.RawConn) error {
 	return func(_, address string, c syscall.RawConn) error {
 		var sockErr error
 		err := c.Control(func(fd uintptr) {

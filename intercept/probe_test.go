@@ -49,7 +49,7 @@ func TestNobodyElsePassesForAProbe(t *testing.T) {
 	probes := make(chan struct{})
 	go func() {
 		for probing.Err() == nil {
-			_ = server.Probe(probing)
+			_ = server.Probe(t.Context()) // whole: one that is cut off is refused as strangers are
 		}
 		close(probes)
 	}()

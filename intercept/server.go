@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,12 +16,12 @@ import (
 	"go.uber.org/zap"
 )
 
-// A Server intercepts connections to its Targets. Its fields are set before
+// A Server intercepts connections to targets. Its fields are set before
 // the first Serve and not changed after it.
 type Server struct {
-	Targets   []netip.AddrPort
-	Mark      uint32              // SO_MARK of our own dials; 0 for none
-	Protocols map[string]Protocol // by the Upgrade header of a 101, in lower case
+	IsTarget  func(netip.AddrPort) bool // which addresses may be connected to, at the time
+	Mark      uint32                    // SO_MARK of our own dials; 0 for none
+	Protocols map[string]Protocol       // by the Upgrade header of a 101, in lower case
 
 	// Open begins the recording of a session, before its 101 is forwarded. A
 	// Recorder that it returns beside an error is used if the session may go on.
@@ -145,7 +144,7 @@ func (s *Server) redirected(l *link) {
 	case to == local(l.client):
 		s.refuse(l, to, refusedDirect, nil)
 		return
-	case !s.isTarget(to):
+	case !s.IsTarget(to):
 		s.refuse(l, to, refusedStranger, nil)
 		return
 	}
@@ -171,8 +170,6 @@ func (s *Server) firstByte(l *link) ([]byte, error) {
 	}
 	return first[:], nil
 }
-
-func (s *Server) isTarget(to netip.AddrPort) bool { return slices.Contains(s.Targets, to) }
 
 // refuse answers a connection as a closed port would.
 func (s *Server) refuse(l *link, to netip.AddrPort, reason string, err error) {
@@ -200,7 +197,7 @@ func (s *Server) dial(l *link, to netip.AddrPort) error {
 	s.quiet.end(l)
 	d := net.Dialer{Timeout: s.HeadTimeout}
 	if s.Mark != 0 {
-		d.Control = marking(s.Mark)
+		d.Control = Marking(s.Mark)
 	}
 	conn, err := d.Dial("tcp", to.String())
 	if err != nil {

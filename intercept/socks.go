@@ -68,7 +68,7 @@ func (e *socksEntry) Allow(ctx context.Context, req *socks5.Request) (context.Co
 	switch {
 	case req.Command != socks5.ConnectCommand:
 		e.server.countRefused(e.link, to, refusedCommand, nil)
-	case !e.server.isTarget(to):
+	case !e.server.IsTarget(to):
 		e.server.countRefused(e.link, to, refusedStranger, nil)
 	default:
 		return ctx, true

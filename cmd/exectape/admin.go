@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"maps"
 	"os"
 	"runtime"
@@ -15,12 +14,14 @@ import (
 	"exectape/keeper"
 	"exectape/session"
 	"exectape/sink"
+	"exectape/targets"
 	"exectape/upload"
 )
 
 // A node has what there is to tell of a running exectape.
 type node struct {
 	server   *intercept.Server
+	targets  *targets.Set
 	dir      *sink.Dir
 	uploader *upload.Uploader // nil: nothing is sent
 	rules    *keeper.Keeper   // nil: there are to be no rules
@@ -38,12 +39,7 @@ func (n node) checks() []admin.Check {
 	all := []admin.Check{
 		{Name: "listener", Err: n.server.Accepting},
 		{Name: "sink", Err: n.dir.Writable},
-		{Name: "targets", Err: func() error {
-			if len(n.server.Targets) == 0 {
-				return errors.New("none is known")
-			}
-			return nil
-		}},
+		{Name: "targets", Err: n.targets.Err},
 	}
 	if n.rules != nil {
 		all = append(all,
@@ -59,7 +55,10 @@ func (n node) metrics(cfg config) *admin.Metrics {
 		"version": buildVersion(), "goversion": runtime.Version(), "node": nodeName(cfg),
 	})
 	m.Gauge("sessions_active", "Sessions that go on, but for those beyond EXECTAPE_MAX_SESSIONS.", func() float64 { return float64(n.server.Active()) })
-	m.Gauge("targets", "Streaming servers that are known.", func() float64 { return float64(len(n.server.Targets)) })
+	m.Gauge("targets", "Streaming servers that are known.", func() float64 {
+		list, _ := n.targets.Current()
+		return float64(len(list))
+	})
 	n.connections(m)
 	m.Counters("recorded_bytes_total", "Bytes in casts, by stream; raw is what could not be decoded.", "stream",
 		func() map[string]int64 { return n.dir.Stats().Recorded })

@@ -14,6 +14,7 @@ import (
 	"exectape/admin"
 	"exectape/keeper"
 	"exectape/sink"
+	"exectape/targets"
 )
 
 // everything is a node that has all that there can be to tell of.
@@ -28,7 +29,8 @@ func everything(t *testing.T) (config, node) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = dir.Close() })
-	return cfg, node{newServer(cfg, dir, zap.NewNop()), dir, newUploader(cfg, dir, zap.NewNop()), keeper.New(keeper.Config{Rules: redirect(cfg)}, zap.NewNop())}
+	known := targets.Fixed(cfg.Targets...)
+	return cfg, node{newServer(cfg, known, dir, zap.NewNop()), known, dir, newUploader(cfg, dir, zap.NewNop()), keeper.New(keeper.Config{Rules: redirect(cfg, cfg.Targets)}, zap.NewNop())}
 }
 
 func TestMetricsAreNamedAsPrometheusHasIt(t *testing.T) {

@@ -33,7 +33,7 @@ type config struct {
 	// Listen is the zero AddrPort where no redirect listener is wanted.
 	Listen        netip.AddrPort   `env:"LISTEN" envDefault:"127.0.0.1:1015" doc:"where redirected connections arrive, and the same port on [::1]; not opened when EXECTAPE_IPTABLES=off, unless set"`
 	SOCKS5Listen  netip.AddrPort   `env:"SOCKS5_LISTEN" doc:"a SOCKS5 entry to the same path, for where no rule can be set; a loopback address"`
-	Targets       []netip.AddrPort `env:"TARGETS" doc:"the runtime's streaming servers, separated by commas, as in 127.0.0.1:34567; needed by run and by rules apply, print and check"`
+	Targets       targetList       `env:"TARGETS" envDefault:"auto" doc:"the runtimes' streaming servers, separated by commas, as in 127.0.0.1:34567; or auto: those of containerd, CRI-O, conmon-rs and cri-dockerd that run here as root, and followed when they move"`
 	Mark          iptables.Mark    `env:"MARK" envDefault:"0x2000/0x2000" doc:"the packet mark on exectape's own connections, by which the rules let them pass"`
 	IPTables      iptables.Backend `env:"IPTABLES" envDefault:"auto" doc:"who sets the rules: nft, legacy, auto (the one that the node's kubelet uses), or off"`
 	CheckInterval time.Duration    `env:"CHECK_INTERVAL" envDefault:"2s" doc:"how often the rules are looked at, and repaired"`
@@ -84,7 +84,7 @@ func (c config) checks() []check {
 		{"SOCKS5_LISTEN", socks == netip.AddrPort{} || socks.Addr().IsLoopback(),
 			"not a loopback address with a port; write 127.0.0.1:1080 or [::1]:1080"},
 		{"TARGETS", !slices.ContainsFunc(c.Targets, unreachable),
-			"not a list of addresses with ports that a kubelet connects to; write 127.0.0.1:34567,[::1]:34567"},
+			"not a list of addresses with ports that a kubelet connects to; write auto, or 127.0.0.1:34567,[::1]:34567"},
 		{"MARK", true,
 			"not a mark that tells packets apart; write a value above zero and a mask that covers it, as in 0x2000/0x2000"},
 		{"IPTABLES", true,
@@ -231,19 +231,9 @@ func (c config) strangers() []error {
 
 // validateRun reports what "exectape run" lacks to do its work.
 func (c config) validateRun() error {
-	err := c.validateTargets()
 	if c.IPTables == iptables.Off && c.given[prefix+"LISTEN"] == "" && c.given[prefix+"SOCKS5_LISTEN"] == "" {
-		return errors.Join(err, mistake{"IPTABLES", c.IPTables.String(),
-			"no connection would ever reach exectape; set " + prefix + "SOCKS5_LISTEN, as in 127.0.0.1:1080, or " + prefix + "LISTEN"})
-	}
-	return err
-}
-
-// validateTargets reports that there are no targets, which whatever listens or
-// writes rules can't do without.
-func (c config) validateTargets() error {
-	if c.given[prefix+"TARGETS"] == "" {
-		return errors.New(prefix + "TARGETS is not set; write the address of the runtime's streaming server, as in 127.0.0.1:34567")
+		return mistake{"IPTABLES", c.IPTables.String(),
+			"no connection would ever reach exectape; set " + prefix + "SOCKS5_LISTEN, as in 127.0.0.1:1080, or " + prefix + "LISTEN"}
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 	want := config{
 		Listen:        netip.MustParseAddrPort("127.0.0.1:1016"),
 		SOCKS5Listen:  netip.MustParseAddrPort("[::1]:1080"),
-		Targets:       []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:34567"), netip.MustParseAddrPort("[::1]:34567")},
+		Targets:       targetList{netip.MustParseAddrPort("127.0.0.1:34567"), netip.MustParseAddrPort("[::1]:34567")},
 		Mark:          iptables.Mark{Value: 0x40, Mask: 0xff},
 		IPTables:      iptables.Off,
 		CheckInterval: 500 * time.Millisecond,
@@ -158,7 +158,7 @@ func TestConfigRefuses(t *testing.T) {
 		"SOCKS5_LISTEN=localhost:1080",     // a name
 		"TARGETS=34567",                    // no address
 		"TARGETS=127.0.0.1:34567,",         // a comma too many
-		"TARGETS=auto",                     // not yet
+		"TARGETS=auto,127.0.0.1:34567",     // what is found, or what is given
 		"TARGETS=127.0.0.1:0",              // no port
 		"TARGETS=0.0.0.0:34567",            // where it listens, not where the kubelet dials
 		"TARGETS=[::ffff:127.0.0.1]:34567", // IPv4 in disguise
@@ -292,18 +292,16 @@ func TestConfigOpensNoRedirectListenerThatNoRuleLeadsTo(t *testing.T) {
 	}
 }
 
-func TestRunNeedsTargetsAndAWayIn(t *testing.T) {
-	const targets = "EXECTAPE_TARGETS=127.0.0.1:34567"
+func TestRunNeedsAWayIn(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		environ []string
 		want    string // part of the error; empty for none
 	}{
-		{"targets", []string{targets}, ""},
-		{"no targets", nil, "EXECTAPE_TARGETS is not set"},
-		{"no way in", []string{targets, "EXECTAPE_IPTABLES=off"}, `EXECTAPE_IPTABLES="off": no connection would ever reach`},
-		{"SOCKS5 only", []string{targets, "EXECTAPE_IPTABLES=off", "EXECTAPE_SOCKS5_LISTEN=127.0.0.1:1080"}, ""},
-		{"somebody else's rules", []string{targets, "EXECTAPE_IPTABLES=off", "EXECTAPE_LISTEN=127.0.0.1:1015"}, ""},
+		{"rules", nil, ""},
+		{"no way in", []string{"EXECTAPE_IPTABLES=off"}, `EXECTAPE_IPTABLES="off": no connection would ever reach`},
+		{"SOCKS5 only", []string{"EXECTAPE_IPTABLES=off", "EXECTAPE_SOCKS5_LISTEN=127.0.0.1:1080"}, ""},
+		{"somebody else's rules", []string{"EXECTAPE_IPTABLES=off", "EXECTAPE_LISTEN=127.0.0.1:1015"}, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			cfg, err := loadConfig(test.environ)

@@ -61,7 +61,7 @@ var commands = []command{
 	{"run", "", "record the sessions of this node until SIGTERM, then drain", needsRun, record},
 	{"probe", "", "whether the exectape that runs here is ready, and if not why", nothing, reader(runProbe)},
 	{"sessions", "[--json]", "the sessions that go on, recorded or not", nothing, reader(runSessions)},
-	{"rules", "print|apply|check|remove", "the iptables rules that lead to exectape", needsRules, reader(runRules)},
+	{"rules", "print|apply|check|remove", "the iptables rules that lead to exectape", nothing, reader(runRules)},
 	{"ls", "[FILTER ...] [--json] [DIR|FILE ...]", "list casts, the live ones too", nothing, reader(runLs)},
 	{"cat", "[--stream stdout|stderr|stdin] FILE", "the very bytes that the client got, or sent", nothing, reader(runCat)},
 	{"tail", "[--session ID] [DIR] | FILE", "follow live sessions", nothing, reader(runTail)},
@@ -72,17 +72,6 @@ var commands = []command{
 func nothing(config, []string) error { return nil }
 
 func needsRun(cfg config, _ []string) error { return cfg.validateRun() }
-
-// needsRules lets "rules remove" do without targets: it takes out what is
-// there, whatever that led to.
-func needsRules(cfg config, args []string) error {
-	for _, verb := range []string{"print", "apply", "check"} {
-		if slices.Contains(args, verb) {
-			return cfg.validateTargets()
-		}
-	}
-	return nil
-}
 
 // reader adapts a command that writes its result and logs nothing.
 func reader(run func(context.Context, config, []string, io.Writer) error) func(context.Context, config, []string, io.Writer, io.Writer) error {

@@ -6,6 +6,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net/netip"
+
+	"go.uber.org/zap"
 
 	"exectape/iptables"
 	"exectape/session"
@@ -13,8 +16,8 @@ import (
 
 const rulesHelp = `Usage: exectape rules print|apply|check|remove
 
-  print   show what apply gives to iptables-restore where no rule is yet; needs
-          no root and changes nothing
+  print   show what apply gives to iptables-restore where no rule is yet; it
+          changes nothing, and needs root only to find targets
   apply   make the rules what the environment says; once is as good as twice.
           With EXECTAPE_FAIL_POLICY=open they lead nowhere until a running
           exectape says so; with closed, sessions are refused until there is one
@@ -50,11 +53,11 @@ func runRules(ctx context.Context, cfg config, args []string, stdout io.Writer) 
 	}
 	switch verb := flags.Arg(0); verb {
 	case "print":
-		return rulesPrint(cfg, stdout)
+		return withRedirect(ctx, cfg, func(rules iptables.Config) error { return rulesPrint(rules, stdout) })
 	case "apply":
-		return rulesApply(ctx, cfg)
+		return withRedirect(ctx, cfg, func(rules iptables.Config) error { return rulesApply(ctx, cfg, rules) })
 	case "check":
-		return rulesCheck(ctx, cfg, stdout)
+		return withRedirect(ctx, cfg, func(rules iptables.Config) error { return rulesCheck(ctx, cfg, rules, stdout) })
 	case "remove":
 		return rulesRemove(ctx, cfg)
 	default:
@@ -62,17 +65,28 @@ func runRules(ctx context.Context, cfg config, args []string, stdout io.Writer) 
 	}
 }
 
-// redirect says which rules lead to the exectape that cfg describes. With
-// closed they hold whether it is there or not.
-func redirect(cfg config) iptables.Config {
-	rules := iptables.Config{Targets: cfg.Targets, Port: cfg.Listen.Port(), Mark: cfg.Mark}
+// withRedirect calls do with the rules that lead from the targets of now to the
+// exectape that cfg describes.
+func withRedirect(ctx context.Context, cfg config, do func(iptables.Config) error) error {
+	known, _ := newTargets(ctx, cfg, zap.NewNop())
+	list, _ := known.Current()
+	if len(list) == 0 {
+		return fmt.Errorf("no target was found: %w; %sTARGETS can name them, as in 127.0.0.1:34567", known.Err(), prefix)
+	}
+	return do(redirect(cfg, list))
+}
+
+// redirect says which rules lead from targets to the exectape that cfg
+// describes. With closed they hold whether it is there or not.
+func redirect(cfg config, targets []netip.AddrPort) iptables.Config {
+	rules := iptables.Config{Targets: targets, Port: cfg.Listen.Port(), Mark: cfg.Mark}
 	if cfg.FailPolicy == session.FailOpen {
 		rules.Lease = cfg.Lease
 	}
 	return rules
 }
 
-func rulesPrint(cfg config, stdout io.Writer) error {
+func rulesPrint(cfg iptables.Config, stdout io.Writer) error {
 	for _, f := range []struct {
 		family  iptables.Family
 		restore string
@@ -80,7 +94,7 @@ func rulesPrint(cfg config, stdout io.Writer) error {
 		{iptables.IPv4, "iptables-restore --noflush"},
 		{iptables.IPv6, "ip6tables-restore --noflush"},
 	} {
-		rules := iptables.Render(redirect(cfg), f.family)
+		rules := iptables.Render(cfg, f.family)
 		if rules == "" {
 			rules = "# no rules: no target is of this family\n"
 		}
@@ -91,20 +105,20 @@ func rulesPrint(cfg config, stdout io.Writer) error {
 	return nil
 }
 
-func rulesApply(ctx context.Context, cfg config) error {
+func rulesApply(ctx context.Context, cfg config, rules iptables.Config) error {
 	tables, err := iptables.New(ctx, cfg.IPTables)
 	if err != nil {
 		return err
 	}
-	return tables.Apply(ctx, redirect(cfg))
+	return tables.Apply(ctx, rules)
 }
 
-func rulesCheck(ctx context.Context, cfg config, stdout io.Writer) error {
+func rulesCheck(ctx context.Context, cfg config, rules iptables.Config, stdout io.Writer) error {
 	tables, err := iptables.New(ctx, cfg.IPTables)
 	if err != nil {
 		return err
 	}
-	problems, err := tables.Check(ctx, redirect(cfg))
+	problems, err := tables.Check(ctx, rules)
 	if err != nil {
 		return err
 	}

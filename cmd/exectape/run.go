@@ -19,6 +19,7 @@ import (
 	"exectape/session"
 	"exectape/sink"
 	"exectape/spdy"
+	"exectape/targets"
 	"exectape/websocket"
 )
 
@@ -46,13 +47,15 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 		return err
 	}
 	warnOfDescriptors(cfg, log)
-	server := newServer(cfg, dir, log)
+	known, finder := newTargets(ctx, cfg, log)
+	server := newServer(cfg, known, dir, log)
 	uploader := newUploader(cfg, dir, log)
-	rules, err := newKeeper(ctx, cfg, server, log)
+	list, changed := known.Current()
+	rules, err := newKeeper(ctx, cfg, list, server, log)
 	if err != nil {
 		return err
 	}
-	answers := newAdmin(cfg, node{server, dir, uploader, rules}, log)
+	answers := newAdmin(cfg, node{server, known, dir, uploader, rules}, log)
 	listeners, err := listen(cfg, log)
 	if err != nil {
 		return err
@@ -71,10 +74,16 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	defer endKeeping()
 	serving.Go(func() error { keepHouse(keeping, dir, uploader, log); return nil })
 	serving.Go(func() error { resolver.Run(keeping); return nil })
+	if finder != nil {
+		serving.Go(func() error { finder.Run(ctx); return nil })
+	}
+	if rules != nil {
+		serving.Go(func() error { follow(ctx, known, changed, rules.Redirect); return nil })
+	}
 	// Who drains no longer answers for the host, but does for itself.
 	serving.Go(func() error { answers.ServeTCP(ctx, cfg.AdminListen.String()); return nil })
 	serving.Go(func() error { answers.ServeUnix(keeping, cfg.Socket); return nil })
-	err = serveUntil(ctx, cfg, rules, log)
+	err = serveUntil(ctx, list, rules, log)
 	err = errors.Join(err, drain(cfg, server, rules, log))
 	endKeeping()
 	return errors.Join(err, waitAtMost(serving, houseTime+cfg.SinkTimeout), dir.Close())
@@ -115,13 +124,13 @@ func finishLeftovers(ctx context.Context, dir *sink.Dir, log *zap.Logger) {
 }
 
 // serveUntil leads the sessions here, and keeps the rules that do until ctx ends.
-func serveUntil(ctx context.Context, cfg config, rules *keeper.Keeper, log *zap.Logger) error {
+func serveUntil(ctx context.Context, list []netip.AddrPort, rules *keeper.Keeper, log *zap.Logger) error {
 	if rules != nil {
 		if err := rules.Start(ctx); err != nil {
 			return err
 		}
 	}
-	log.Info("ready", zap.Stringers("targets", cfg.Targets))
+	log.Info("ready", zap.Stringers("targets", list))
 	if rules != nil {
 		rules.Run(ctx)
 	}
@@ -130,7 +139,7 @@ func serveUntil(ctx context.Context, cfg config, rules *keeper.Keeper, log *zap.
 }
 
 // newKeeper returns who keeps the rules, or nil if there are to be none.
-func newKeeper(ctx context.Context, cfg config, server *intercept.Server, log *zap.Logger) (*keeper.Keeper, error) {
+func newKeeper(ctx context.Context, cfg config, list []netip.AddrPort, server *intercept.Server, log *zap.Logger) (*keeper.Keeper, error) {
 	if cfg.IPTables == iptables.Off {
 		return nil, nil
 	}
@@ -140,15 +149,15 @@ func newKeeper(ctx context.Context, cfg config, server *intercept.Server, log *z
 	}
 	return keeper.New(keeper.Config{
 		Tables:   tables,
-		Rules:    redirect(cfg),
+		Rules:    redirect(cfg, list),
 		Interval: cfg.CheckInterval,
 		Probe:    server.Probe,
 	}, log), nil
 }
 
-func newServer(cfg config, dir *sink.Dir, log *zap.Logger) *intercept.Server {
+func newServer(cfg config, known *targets.Set, dir *sink.Dir, log *zap.Logger) *intercept.Server {
 	s := &intercept.Server{
-		Targets:       cfg.Targets,
+		IsTarget:      known.Contains,
 		Protocols:     protocols,
 		Open:          dir.Open,
 		Policy:        cfg.FailPolicy,
