@@ -17,6 +17,9 @@ const acknowledgedSuffix = ".acknowledged"
 // Acknowledge notes that a recorder elsewhere has the finished cast of that
 // stem and its summary. To do it twice is as good as once.
 func (d *Dir) Acknowledge(stem string) error {
+	if !d.exists(stem + castSuffix) {
+		return fmt.Errorf("acknowledge %s: %w", stem+castSuffix, fs.ErrNotExist) // it was removed meanwhile
+	}
 	mark, err := d.root.OpenFile(stem+acknowledgedSuffix, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil

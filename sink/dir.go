@@ -29,6 +29,7 @@ type Dir struct {
 	left      atomic.Bool             // there are casts to recover that were ours
 
 	stats stats
+	room  keptRoom
 
 	opening   chan struct{}   // a place for each cast that is being made
 	finishing chan struct{}   // and for each that is being finished
@@ -46,6 +47,7 @@ type Options struct {
 	Version    int       // of asciicast, 2 or 3
 	Stdin      StdinMode // what is kept of what clients send
 	SessionMax int64     // how long a cast may get, in bytes; 0 for any length
+	Room       Room
 
 	Policy        session.Policy // with FailClosed nothing is kept of a session that can't be recorded from its beginning
 	Durability    Durability

@@ -3,6 +3,8 @@ package sink_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"exectape/sink"
@@ -39,6 +41,7 @@ func TestOneInstanceAtATimeKeepsHouse(t *testing.T) {
 
 func TestWhatIsAcknowledgedOnceIsAcknowledgedForEver(t *testing.T) {
 	path := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(path, "a_cast.cast"), nil, 0o600))
 	for range 2 {
 		d, err := sink.OpenDir(path, sink.Options{Version: 2}, zap.NewNop())
 		if err != nil {

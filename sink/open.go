@@ -16,6 +16,9 @@ const maxOpening = 128
 // With an error it is not. Then, unless no session may go on that can't be
 // recorded, there is a Recorder all the same: it begins when the disk is back.
 func (d *Dir) Open(info session.Info) (session.Recorder, error) {
+	if d.room.full.Load() {
+		return nil, errFull
+	}
 	r := newRecording(d, info)
 	err := d.begin(r)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"exectape/cast"
 	"exectape/session"
@@ -41,8 +40,8 @@ func (d *Dir) Recover(ctx context.Context) error {
 // recover finishes the cast that f is, and returns its name, if it was left
 // behind.
 func (d *Dir) recover(f fs.DirEntry) (finished string, err error) {
-	if stem, ok := strings.CutSuffix(f.Name(), tempSuffix); ok {
-		return "", d.removeStray(stem)
+	if stem, ok := stray(f.Name()); ok {
+		return "", d.removeStray(f.Name(), stem)
 	}
 	if !f.Type().IsRegular() || !IsCast(f.Name()) {
 		return "", nil
@@ -131,13 +130,13 @@ func (l leftover) contents() (reading, error) {
 	return read(d, d.Header())
 }
 
-// removeStray removes the beginning of a summary whose cast is gone. While the
-// cast is there, whoever finishes that may be writing it.
-func (d *Dir) removeStray(stem string) error {
+// removeStray removes a note, or the beginning of a summary, whose cast is gone.
+// While the cast is there, whoever finishes that may be writing it.
+func (d *Dir) removeStray(name, stem string) error {
 	if d.exists(stem+castSuffix) || d.exists(stem+liveSuffix) {
 		return nil
 	}
-	return d.remove(stem + tempSuffix)
+	return d.remove(name)
 }
 
 func (d *Dir) remove(name string) error {

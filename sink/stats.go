@@ -12,6 +12,8 @@ type Stats struct {
 	Recorded map[string]int64 // bytes, by stream; "raw" is what could not be decoded
 	Lost     map[string]int64 // bytes of sessions that are not in their casts, by why not
 	Failures int64            // times that a cast could not be begun, written or finished
+	Held     int64            // bytes that all casts took when they were last looked at
+	Removed  map[string]int64 // casts, by why
 }
 
 // stats counts. Sessions do so side by side, and wait for nobody.
@@ -30,6 +32,8 @@ func (d *Dir) Stats() Stats {
 		},
 		Lost:     map[string]int64{"disk": s.failed.Load(), "session-limit": s.beyond.Load()},
 		Failures: s.failures.Load(),
+		Held:     d.room.held.Load(),
+		Removed:  map[string]int64{forAge: d.room.removedForAge.Load(), forRoom: d.room.removedForRoom.Load()},
 	}
 }
 

@@ -20,6 +20,9 @@ func (d *Dir) Writable() error {
 	if ill := d.ill.Load(); ill != nil {
 		return ill
 	}
+	if d.room.full.Load() {
+		return errFull
+	}
 	return d.try()
 }
 

@@ -79,6 +79,9 @@ func (n node) metrics(cfg config) *admin.Metrics {
 		}
 		return all
 	})
+	m.Gauge("casts_bytes", "What all casts took when they were last looked at.", func() float64 { return float64(n.dir.Stats().Held) })
+	m.Counters("casts_removed_total", "Casts that were removed, because of their age or to make room.", "reason",
+		func() map[string]int64 { return n.dir.Stats().Removed })
 	if n.rules != nil {
 		n.redirection(m)
 	}

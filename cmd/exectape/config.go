@@ -47,6 +47,9 @@ type config struct {
 	FlushInterval time.Duration    `env:"FLUSH_INTERVAL" envDefault:"200ms" doc:"how long a byte may wait in memory when EXECTAPE_DURABILITY=buffered"`
 	SinkTimeout   time.Duration    `env:"SINK_TIMEOUT" envDefault:"5s" doc:"how long the disk may take to answer before EXECTAPE_FAIL_POLICY decides what becomes of the sessions that wait for it"`
 	SessionMax    size             `env:"SESSION_MAX_BYTES" envDefault:"1GiB" doc:"how long the cast of one session may get; beyond it EXECTAPE_FAIL_POLICY decides whether the session goes on unrecorded or is ended"`
+	DirMaxBytes   size             `env:"DIR_MAX_BYTES" envDefault:"10GiB" doc:"how much all casts may take; beyond it the oldest finished ones are removed, those first that a recorder has acknowledged"`
+	DirMaxAge     time.Duration    `env:"DIR_MAX_AGE" envDefault:"720h" doc:"how long a finished cast is kept"`
+	DirMinFree    size             `env:"DIR_MIN_FREE" envDefault:"1GiB" doc:"how much of the file system is kept free by removing casts, but at most a tenth of it"`
 	HTTPURL       url.URL          `env:"HTTP_URL" doc:"an HTTP recorder: finished casts are put below this URL, as in https://recorder.example/casts"`
 	HTTPTokenFile string           `env:"HTTP_TOKEN_FILE" doc:"a file with the bearer token for it; it may be replaced at any time, and so may the following three"`
 	HTTPCAFile    string           `env:"HTTP_CA_FILE" doc:"a file with the authorities, in PEM, to trust with it in place of the system's"`
@@ -103,6 +106,9 @@ func (c config) checks() []check {
 		{"FLUSH_INTERVAL", c.FlushInterval > 0, notDuration},
 		{"SINK_TIMEOUT", c.SinkTimeout > 0, notDuration},
 		{"SESSION_MAX_BYTES", c.SessionMax > 0, notSize},
+		{"DIR_MAX_BYTES", c.DirMaxBytes > 0, notSize},
+		{"DIR_MAX_AGE", c.DirMaxAge > 0, notDuration},
+		{"DIR_MIN_FREE", c.DirMinFree > 0, notSize},
 		{"HTTP_URL", c.HTTPURL == url.URL{} || isPlace(c.HTTPURL), notPlace},
 		{"HTTP_TOKEN_FILE", c.HTTPTokenFile == "" || sends, noRecorder},
 		{"HTTP_CA_FILE", c.HTTPCAFile == "" || secure, noTLS},

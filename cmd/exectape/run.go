@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"syscall"
 	"time"
 
@@ -73,6 +74,7 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	keeping, endKeeping := context.WithCancel(context.WithoutCancel(ctx))
 	defer endKeeping()
 	serving.Go(func() error { keepHouse(keeping, dir, uploader, log); return nil })
+	serving.Go(func() error { dir.KeepRoom(keeping); return nil })
 	serving.Go(func() error { resolver.Run(keeping); return nil })
 	if finder != nil {
 		serving.Go(func() error { finder.Run(ctx); return nil })
@@ -106,9 +108,15 @@ func waitAtMost(group *errgroup.Group, most time.Duration) error {
 
 func openDir(cfg config, log *zap.Logger) (*sink.Dir, error) {
 	return sink.OpenDir(cfg.Dir, sink.Options{
-		Version:       cfg.CastVersion,
-		Stdin:         cfg.RecordStdin,
-		SessionMax:    int64(cfg.SessionMax),
+		Version:    cfg.CastVersion,
+		Stdin:      cfg.RecordStdin,
+		SessionMax: int64(cfg.SessionMax),
+		Room: sink.Room{
+			MaxBytes: int64(cfg.DirMaxBytes),
+			MaxAge:   cfg.DirMaxAge,
+			MinFree:  int64(cfg.DirMinFree),
+			Spooled:  cfg.HTTPURL != url.URL{},
+		},
 		Policy:        cfg.FailPolicy,
 		Durability:    cfg.Durability,
 		FlushInterval: cfg.FlushInterval,
