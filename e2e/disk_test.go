@@ -147,10 +147,7 @@ func TestADiskThatTakesNothingEndsSessionsIfThatIsThePolicy(t *testing.T) {
 			u.types(taken)
 			seen := u.leaves()
 			wantBegins(t, "what was said", []byte("before\n"+taken), seen.stdout)
-			const ended = "exectape ended this session because it could not be recorded: write "
-			if _, told := kubelet.ExitCode(seen.err); told || !strings.HasPrefix(seen.err.Error(), ended) || !strings.Contains(seen.err.Error(), test.why) {
-				t.Errorf("the user is told %v", seen.err)
-			}
+			wantToldWhy(t, seen, test.why)
 			cast := finished(e.live())
 			late := once(kubelet.Process{Command: []string{"echo", "unheard"}})(t, bySOCKS5.kubelet)
 			if late.err == nil || !strings.Contains(late.err.Error(), "exectape refused this session because it can't be recorded") {
@@ -165,6 +162,16 @@ func TestADiskThatTakesNothingEndsSessionsIfThatIsThePolicy(t *testing.T) {
 			wantBegins(t, "the recorded stdout", r.cat("stdout"), seen.stdout)
 			e.run("verify", r.file)
 		})
+	}
+}
+
+// wantToldWhy fails the test unless a user was told that the session was ended
+// because it could not be recorded, and why.
+func wantToldWhy(t *testing.T, seen answer, why string) {
+	t.Helper()
+	const ended = "exectape ended this session because it could not be recorded: write "
+	if _, exited := kubelet.ExitCode(seen.err); exited || !strings.HasPrefix(seen.err.Error(), ended) || !strings.Contains(seen.err.Error(), why) {
+		t.Errorf("the user is told %v", seen.err)
 	}
 }
 
@@ -194,6 +201,8 @@ func TestADiskThatASessionFillsKeepsAllThatItTook(t *testing.T) {
 			seen := u.leaves()
 			if policy == session.FailOpen {
 				wantSame(t, "what the user saw", seen.stdout, bulk())
+			} else {
+				wantToldWhy(t, seen, "no space left on device")
 			}
 			cast := finished(e.live())
 			program(t, "mount", "-o", "remount,size=64m", disk)

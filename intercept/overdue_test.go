@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -72,6 +73,9 @@ func TestASessionGoesOnThatHangsInItsRecording(t *testing.T) {
 	r := p.sessions(1)[0] // which ends though what hung still does
 	if got := r.data(session.Output, session.Stdout); got != "onetwothree" {
 		t.Errorf("stdout = %q", got)
+	}
+	for p.logs.FilterMessage("session ended").Len() == 0 {
+		runtime.Gosched()
 	}
 	if err := has(p.logs, "session not fully recorded", "error", "the disk hangs"); err != nil {
 		t.Error(err)

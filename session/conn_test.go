@@ -44,6 +44,8 @@ func (f *frames) Pending(from session.Direction) int {
 	return 0
 }
 
+func (f *frames) Begun(from session.Direction) int { return len(f.partial[from]) }
+
 func (f *frames) Farewell(sentence string) []byte { return []byte("bye:" + sentence) }
 
 // journal writes down in which order things happen.
@@ -225,7 +227,7 @@ func TestAClosedPolicyEndsWhatCantBeRecorded(t *testing.T) {
 	}{
 		{"the client's bytes", nil, "abcd!!!!", "efgh", "", "efgh" + said + "client byte 4: shouting", ""},
 		{"the target's bytes", nil, "", "abcd", "efgh!!!!", "abcd" + said + "server byte 8: shouting", ""},
-		{"the target's bytes, inside a frame", nil, "", "abcdef", "gh!!!!", "abcdef", ""},
+		{"the target's bytes, inside a frame", nil, "", "abcdef", "gh!!!!", "abcd" + said + "server byte 8: shouting", ""},
 		{"the sink", diskFull, "", "", "abcd", said + "disk full", ""},
 	}
 	for _, test := range tests {
@@ -362,4 +364,40 @@ func TestStreamNames(t *testing.T) {
 			t.Errorf("ParseStream(%q) = %v", name, got)
 		}
 	}
+}
+
+func TestAClosedPolicyHandsFramesOnWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, target, _ := newConnWith(t, session.FailClosed)
+		for _, step := range []struct{ sent, want string }{
+			{"aaaabb", "aaaa"},
+			{"bbccccd", "bbbbcccc"},
+			{"ddd", "dddd"},
+		} {
+			go send(t, target, step.sent)
+			if got := receive(t, c); got != step.want {
+				t.Errorf("behind %q the client got %q, want %q", step.sent, got, step.want)
+			}
+		}
+		go func() { send(t, target, "ee"); _ = target.Close() }()
+		if got, err := io.ReadAll(c); string(got) != "ee" || err != nil {
+			t.Errorf("before the end the client got %q, %v", got, err)
+		}
+	})
+}
+
+func TestAClosedPolicyTellsTheClientWhereverTheRecorderFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, target, j := newConnWith(t, session.FailClosed)
+		go send(t, target, "aaaabb")
+		if got := receive(t, c); got != "aaaa" {
+			t.Errorf("the client got %q", got)
+		}
+		j.err = errors.New("the disk is full")
+		go send(t, target, "bb")
+		got, err := io.ReadAll(c)
+		if want := "bye:exectape ended this session because it could not be recorded: the disk is full"; string(got) != want || err != nil {
+			t.Errorf("then the client got %q, %v, want %q", got, err, want)
+		}
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // A Decoder understands the bytes of one session, both directions of it. It
@@ -20,6 +21,10 @@ type Decoder interface {
 	// boundary, and otherwise how many bytes, at least 1, can be fed without
 	// reaching beyond the next boundary.
 	Pending(from Direction) int
+
+	// Begun returns how many of the bytes fed so far from one side belong to a
+	// frame that is not complete, if that can be told, or more.
+	Begun(from Direction) int
 
 	// Farewell returns bytes that, sent to the client at a frame's boundary,
 	// tell it in its own protocol that the session failed and why. It returns
@@ -55,6 +60,9 @@ func (o Opaque) Feed(from Direction, p []byte, _ func(Event)) error {
 
 // Pending implements [Decoder].
 func (Opaque) Pending(Direction) int { return 1 }
+
+// Begun implements [Decoder].
+func (Opaque) Begun(Direction) int { return math.MaxInt }
 
 // Farewell implements [Decoder].
 func (Opaque) Farewell(string) []byte { return nil }

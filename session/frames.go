@@ -1,5 +1,7 @@
 package session
 
+import "math"
+
 // Frames cuts one direction into frames, in any pieces that it comes in.
 //
 // A frame is a head, which is gathered, and a body, which is handed on as it
@@ -72,6 +74,9 @@ func (f *Frames) feedBody(p []byte, to Framing) (n int) {
 	to.Body(f.head, p[:n])
 	return n
 }
+
+// Begun is [Decoder]'s, for one direction.
+func (f *Frames) Begun() int { return int(min(f.taken, math.MaxInt)) }
 
 // Offset returns where the frame that is being read begins, counted from the
 // upgrade.

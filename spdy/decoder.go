@@ -66,6 +66,9 @@ func (d *Decoder) Feed(from session.Direction, p []byte, emit func(session.Event
 // Pending implements [session.Decoder].
 func (d *Decoder) Pending(from session.Direction) int { return d.readers[from].frames.Pending() }
 
+// Begun implements [session.Decoder].
+func (d *Decoder) Begun(from session.Direction) int { return d.readers[from].frames.Begun() }
+
 // Farewell implements [session.Decoder]: a data frame on the error stream, and
 // the stream's end. Before the client has opened one there is none.
 func (d *Decoder) Farewell(sentence string) []byte {

@@ -95,6 +95,9 @@ func (d *Decoder) Feed(from session.Direction, p []byte, emit func(session.Event
 // Pending implements [session.Decoder].
 func (d *Decoder) Pending(from session.Direction) int { return d.reader(from).pending() }
 
+// Begun implements [session.Decoder].
+func (d *Decoder) Begun(from session.Direction) int { return d.reader(from).begun() }
+
 // normalClosure is the status of a close frame (RFC 6455, section 7.4.1).
 // client-go looks at what came on the error channel only after this one.
 var normalClosure = []byte{1000 >> 8, 1000 & 0xff}

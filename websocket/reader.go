@@ -3,6 +3,7 @@ package websocket
 import (
 	"errors"
 	"fmt"
+	"math"
 
 	"exectape/session"
 )
@@ -162,4 +163,13 @@ func (r *reader) pending() int {
 		return n
 	}
 	return minHeader
+}
+
+// begun is [session.Decoder]'s Begun. Where a message in several frames began is
+// not known.
+func (r *reader) begun() int {
+	if r.open {
+		return math.MaxInt
+	}
+	return r.frames.Begun()
 }
