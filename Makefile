@@ -1,6 +1,6 @@
 # "make" alone prints what there is: the text behind each ##.
 
-.PHONY: help build test containerd-test demo cluster-test bench bench-quick fuzz fmt lint clean
+.PHONY: help build test containerd-test demo player-test cluster-test bench bench-quick fuzz fmt lint clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,10 @@ containerd-test: ## run the end-to-end tests on a containerd newer than Debian's
 demo: ## install what is missing, then record real sessions and show the casts
 	@e2e/install.sh
 	@go -C e2e run ./demo
+
+player-test: ## install Chromium and asciinema-player, then have them play every golden cast
+	@e2e/player/install.sh
+	EXECTAPE_TEST_PLAYER=1 go -C e2e test -count=1 ./player
 
 KUBERNETES := v1.37.2
 
