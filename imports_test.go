@@ -34,9 +34,10 @@ var house = map[string]struct {
 	"admin":                       {[]string{"session"}, nil, "it is told what to tell by functions; whose they are is nothing to it"},
 	"targets":                     {nil, nil, "it finds addresses; what is done with them is nothing to it"},
 	"iptables":                    {nil, nil, "it knows rules, not what they are for"},
-	"keeper":                      {[]string{"iptables"}, nil, "it knows that sessions would be served, not what they are"},
+	"instance":                    {nil, nil, "it knows who is there, not what is to follow from it"},
+	"keeper":                      {[]string{"iptables", "instance"}, nil, "it knows that sessions would be served, not what they are"},
 	"identify":                    {[]string{"session"}, nil, "it looks at the node and at what sessions mean; how they come and where they are kept is nothing to it"},
-	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "targets", "identify", "iptables", "keeper", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
+	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "targets", "identify", "iptables", "keeper", "instance", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
 }
 
 // outside has what only some may import, and what nobody may.

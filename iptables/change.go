@@ -9,17 +9,17 @@ import (
 // put returns the lines that make iptables-restore change t into what it
 // should be: with rules in our chain and one jump to it. They are none if t is
 // so already.
-func (t table) put(rules []Rule) []string {
+func (t table) put(rules []string, jump string) []string {
 	var lines []string
-	if want := texts(rules); !slices.Equal(t.rules(Chain), want) {
+	if !slices.Equal(t.rules(Chain), rules) {
 		lines = append(lines, ":"+Chain+" - [0:0]") // makes it, or empties it
-		for _, rule := range want {
+		for _, rule := range rules {
 			lines = append(lines, "-A "+Chain+" "+rule)
 		}
 	}
-	if !slices.Equal(t.jumps(), []string{jump.String()}) {
+	if !slices.Equal(t.jumps(), []string{jump}) {
 		lines = append(lines, t.unjump()...)
-		lines = append(lines, "-I OUTPUT 1 "+jump.String())
+		lines = append(lines, "-I OUTPUT 1 "+jump)
 	}
 	return lines
 }
@@ -46,11 +46,10 @@ func (t table) clear() ([]string, error) {
 }
 
 // check returns in words what put would change.
-func (t table) check(rules []Rule) []string {
+func (t table) check(rules []string, jump string) []string {
 	var wrong []string
-	have, want := t.rules(Chain), texts(rules)
 	if t.has(Chain) {
-		wrong = append(wrong, differences(have, want)...)
+		wrong = append(wrong, differences(t.rules(Chain), rules)...)
 	} else {
 		wrong = append(wrong, "chain "+Chain+" is missing")
 	}
@@ -60,7 +59,7 @@ func (t table) check(rules []Rule) []string {
 	}
 	for i, rule := range jumps {
 		switch {
-		case rule != jump.String():
+		case rule != jump:
 			wrong = append(wrong, fmt.Sprintf("the jump from OUTPUT is not worded as it should be: %s", rule))
 		case i > 0:
 			wrong = append(wrong, "the jump from OUTPUT to "+Chain+" is there more than once")

@@ -8,9 +8,9 @@ import (
 // What a table is like and what becomes of it: whatever Check says is wrong,
 // Apply changes, and where Check is content Apply writes nothing.
 func TestCheckIsContentExactlyWhereApplyHasNothingToDo(t *testing.T) {
-	rules := renderings["ipv4"].Rules(IPv4)
-	ourJump := "-A OUTPUT " + jump.String()
-	ourChain := []string{":EXECTAPE - [0:0]", "-A EXECTAPE " + rules[0].String(), "-A EXECTAPE " + rules[1].String()}
+	rules, jump := texts(renderings["ipv4"].Rules(IPv4)), renderings["ipv4"].jump().String()
+	ourJump := "-A OUTPUT " + jump
+	ourChain := []string{":EXECTAPE - [0:0]", "-A EXECTAPE " + rules[0], "-A EXECTAPE " + rules[1]}
 	for _, row := range []struct {
 		name    string
 		table   table
@@ -28,7 +28,7 @@ func TestCheckIsContentExactlyWhereApplyHasNothingToDo(t *testing.T) {
 		{"a rule more", append(table{ourJump, "-A EXECTAPE -j ACCEPT"}, ourChain...), false},
 		{"a rule twice", append(table{ourJump, ourChain[2]}, ourChain...), false},
 	} {
-		wrong, lines := row.table.check(rules), row.table.put(rules)
+		wrong, lines := row.table.check(rules, jump), row.table.put(rules, jump)
 		if (len(wrong) == 0) != row.content || (len(lines) == 0) != row.content {
 			t.Errorf("%s: check says %q, put would write\n%s", row.name, wrong, strings.Join(lines, "\n"))
 		}

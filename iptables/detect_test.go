@@ -111,7 +111,7 @@ func TestACancelledContextIsWhyACommandFailed(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		tables := mustNew(t, NFT)
 		cancel()
-		if err := tables.RemoveJump(ctx); !errors.Is(err, context.Canceled) {
+		if err := tables.RemoveJump(ctx, AnyGeneration); !errors.Is(err, context.Canceled) {
 			t.Errorf("error %v", err)
 		}
 	})

@@ -33,7 +33,7 @@ func TestConnectionsToATargetAreLedToExectape(t *testing.T) {
 				t.Errorf("with mark %#x: %s answers, want %s", mark, got, want)
 			}
 		}
-		if err := t.tables.RemoveJump(t.Context()); err != nil {
+		if err := t.tables.RemoveJump(t.Context(), AnyGeneration); err != nil {
 			t.Fatal(err)
 		}
 		t.wantAnswer("after RemoveJump", target, "the target")
@@ -51,7 +51,7 @@ func TestOpenConnectionsOutliveWhateverBecomesOfTheRules(t *testing.T) {
 
 		t.tamper(t.T, "nat", "-F EXECTAPE")
 		t.apply() // writes the chain anew
-		if err := t.tables.RemoveJump(t.Context()); err != nil {
+		if err := t.tables.RemoveJump(t.Context(), AnyGeneration); err != nil {
 			t.Fatal(err)
 		}
 		if got := answer(t, direct); got != "the target" {

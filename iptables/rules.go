@@ -20,7 +20,13 @@ type Config struct {
 	Port    uint16           // where exectape has them, on 127.0.0.1 and on [::1]
 	Mark    Mark             // by which exectape's own connections are let pass
 	Lease   time.Duration    // for how long Renew makes the rules hold; 0: they hold by themselves
+
+	Generation uint64     // of whoever listens at Port; 0: the rules are set by hand
+	Behind     []Instance // whose rules stay where they are, before ours, as long as ours are to come after
 }
+
+// Instance returns whose rules they are.
+func (c Config) Instance() Instance { return Instance{c.Port, c.Generation} }
 
 // A Rule is one line of a chain.
 type Rule struct {
@@ -36,7 +42,9 @@ func (r Rule) String() string {
 }
 
 // jump is the rule of OUTPUT that leads into our chain.
-var jump = Rule{"-p tcp", "look for sessions to record", Chain}
+func (c Config) jump() Rule {
+	return Rule{"-p tcp", "look for sessions to record" + c.Instance().mark(), Chain}
+}
 
 // Rules returns what our chain of family consists of: nothing, if no target is
 // of this family, and then there is no chain.
@@ -60,14 +68,14 @@ func (c Config) sorted() []netip.AddrPort {
 
 // pass comes first: what exectape sends to a target would be led back to it.
 func (c Config) pass() Rule {
-	return Rule{"-m mark --mark " + c.Mark.String(), "let its own connections through", "RETURN"}
+	return Rule{"-m mark --mark " + c.Mark.String(), "let its own connections through" + c.Instance().mark(), "RETURN"}
 }
 
 func (c Config) redirect(target netip.AddrPort) Rule {
 	addr := target.Addr()
 	return Rule{
 		Match: fmt.Sprintf("-d %s/%d -p tcp -m tcp --dport %d", addr, addr.BitLen(), target.Port()) + c.leased(addr),
-		Why:   fmt.Sprintf("record sessions with %s", target),
+		Why:   fmt.Sprintf("record sessions with %s%s", target, c.Instance().mark()),
 		Jump:  fmt.Sprintf("REDIRECT --to-ports %d", c.Port),
 	}
 }
@@ -75,11 +83,11 @@ func (c Config) redirect(target netip.AddrPort) Rule {
 // Render returns what [Tables.Apply] gives to iptables-restore --noflush where
 // nothing of ours is there yet, or nothing if there are no targets of family.
 func Render(c Config, family Family) string {
-	rules := c.Rules(family)
+	rules := texts(c.Rules(family))
 	if len(rules) == 0 {
 		return ""
 	}
-	return script(table{}.put(rules))
+	return script(table{}.put(rules, c.jump().String()))
 }
 
 // script makes one transaction of lines.

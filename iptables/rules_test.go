@@ -33,6 +33,9 @@ var renderings = map[string]Config{
 	"leased": {
 		Targets: targets("127.0.0.1:34567 10.1.2.3:10010 [::1]:34567"), Port: 1015, Mark: Mark{0x2000, 0x2000}, Lease: 3 * time.Second,
 	},
+	"generation": {
+		Targets: targets("127.0.0.1:34567 [::1]:34567"), Port: 1016, Mark: Mark{0x2000, 0x2000}, Lease: 3 * time.Second, Generation: 86400123,
+	},
 	"no-target": {Port: 1015, Mark: Mark{0x2000, 0x2000}},
 }
 
@@ -68,7 +71,7 @@ func TestRenderingsAreThoseOfTheGoldenFiles(t *testing.T) {
 func TestEveryRuleSaysWhoseItIs(t *testing.T) {
 	for name, cfg := range renderings {
 		for _, family := range families {
-			for _, rule := range append(cfg.Rules(family), jump) {
+			for _, rule := range append(cfg.Rules(family), cfg.jump()) {
 				if text := rule.String(); !strings.Contains(text, ` -m comment --comment "exectape: `) {
 					t.Errorf("%s: no comment of ours: %s", name, text)
 				}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -56,26 +57,39 @@ func (t *Tables) Apply(ctx context.Context, cfg Config) error {
 		return err
 	}
 	err := t.change(ctx, func(c commands, nat table) ([]string, error) {
-		rules := t.rules(c, cfg)
+		rules := t.rules(c, nat, cfg)
 		if len(rules) == 0 {
 			return nat.clear()
 		}
-		return nat.put(rules), nil
+		return nat.put(rules, cfg.jump().String()), nil
 	})
 	return cfg.noLeases(err)
 }
 
 // RemoveJump takes our jumps out of OUTPUT: no new connection is led to
-// exectape. Those that were still pass, as long as the chain is there.
-func (t *Tables) RemoveJump(ctx context.Context) error {
-	return t.change(ctx, func(_ commands, nat table) ([]string, error) { return nat.unjump(), nil })
+// exectape. Those that were still pass, as long as the chain is there. Where an
+// instance younger than generation has rules, it does nothing. One that comes
+// meanwhile has words of its own on its jump, so that the change would fail.
+func (t *Tables) RemoveJump(ctx context.Context, generation uint64) error {
+	return t.change(ctx, func(_ commands, nat table) ([]string, error) {
+		if nat.newer(generation) {
+			return nil, nil
+		}
+		return nat.unjump(), nil
+	})
 }
 
-// RemoveChain deletes our chain, and the jump to it if that is still there.
-// Where no other rule needs connection tracking, a redirected connection that
-// is still open is cut by that.
-func (t *Tables) RemoveChain(ctx context.Context) error {
-	return t.change(ctx, func(_ commands, nat table) ([]string, error) { return nat.clear() })
+// RemoveChain deletes our chain, and the jump to it if that is still there,
+// unless an instance younger than generation has rules. Where no other rule
+// needs connection tracking, a redirected connection that is still open is cut
+// by that.
+func (t *Tables) RemoveChain(ctx context.Context, generation uint64) error {
+	return t.change(ctx, func(_ commands, nat table) ([]string, error) {
+		if nat.newer(generation) {
+			return nil, nil
+		}
+		return nat.clear()
+	})
 }
 
 // A plan returns the lines that change table nat of c as is wanted.
@@ -108,34 +122,48 @@ func (c commands) change(ctx context.Context, plan plan) error {
 // A Problem is one thing that Apply would put right, in words.
 type Problem string
 
-// Check compares what is there with what cfg says should be.
-func (t *Tables) Check(ctx context.Context, cfg Config) ([]Problem, error) {
+// A View is what there was of ours in the tables at one moment.
+type View struct {
+	Problems  []Problem  // where that was not what it should be
+	Instances []Instance // whose rules there were, the youngest first
+}
+
+// Look compares what is there with what cfg says should be.
+func (t *Tables) Look(ctx context.Context, cfg Config) (View, error) {
+	var view View
 	if err := t.able(cfg); err != nil {
-		return nil, err
+		return view, err
 	}
-	var problems []Problem
 	for _, c := range t.commands {
 		nat, err := c.read(ctx, "nat")
 		if err != nil {
-			return nil, fmt.Errorf("iptables: %s (%s): %w", c.family, c.backend, err)
+			return view, fmt.Errorf("iptables: %s (%s): %w", c.family, c.backend, err)
 		}
 		wrong := nat.leftovers()
-		if rules := t.rules(c, cfg); len(rules) > 0 {
-			wrong = nat.check(rules)
+		if rules := t.rules(c, nat, cfg); len(rules) > 0 {
+			wrong = nat.check(rules, cfg.jump().String())
 		}
 		for _, words := range wrong {
-			problems = append(problems, Problem(fmt.Sprintf("%s (%s): %s", c.family, c.backend, words)))
+			view.Problems = append(view.Problems, Problem(fmt.Sprintf("%s (%s): %s", c.family, c.backend, words)))
 		}
+		view.Instances = append(view.Instances, nat.instances()...)
 	}
-	return problems, nil
+	youngestFirst(view.Instances)
+	view.Instances = slices.Compact(view.Instances)
+	return view, nil
 }
 
-// rules returns what belongs in our chain of c.
-func (t *Tables) rules(c commands, cfg Config) []Rule {
+// rules returns what belongs in our chain of c, where nat has what is there now.
+func (t *Tables) rules(c commands, nat table, cfg Config) []string {
+	elders := nat.of(cfg.Behind)
 	if c.backend != t.backend {
-		return nil
+		return elders
 	}
-	return cfg.Rules(c.family)
+	ours := texts(cfg.Rules(c.family))
+	if len(ours) == 0 || len(elders) == 0 {
+		return append(elders, ours...)
+	}
+	return slices.Concat(ours[:1], elders, ours[1:]) // what is ours passes them, too
 }
 
 // able reports what keeps the rules of cfg from being made. Without a port

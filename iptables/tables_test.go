@@ -16,7 +16,7 @@ func TestApplyTwiceIsApplyOnce(t *testing.T) {
 		settle(t)
 		t.apply()
 		once := dump(t)
-		if !strings.Contains(once, jump.String()) {
+		if !strings.Contains(once, t.cfg.jump().String()) {
 			t.Fatalf("no jump after Apply:\n%s", once)
 		}
 		t.apply()
@@ -31,17 +31,17 @@ func TestRemoveLeavesNoLineOfOursAndEveryOther(t *testing.T) {
 		settle(t)
 		before := dump(t)
 		t.apply()
-		t.tamper(t.T, "nat", "-A OUTPUT "+jump.String(), "-I EXECTAPE 1 -p tcp -j RETURN")
+		t.tamper(t.T, "nat", "-A OUTPUT "+t.cfg.jump().String(), "-I EXECTAPE 1 -p tcp -j RETURN")
 		for range 2 { // the second time there is nothing to remove
-			if err := t.tables.RemoveJump(t.Context()); err != nil {
+			if err := t.tables.RemoveJump(t.Context(), AnyGeneration); err != nil {
 				t.Fatal(err)
 			}
-			if now := dump(t); strings.Contains(now, jump.String()) {
+			if now := dump(t); strings.Contains(now, t.cfg.jump().String()) {
 				t.Fatalf("a jump is left after RemoveJump:\n%s", now)
 			}
 		}
 		for range 2 {
-			if err := t.tables.RemoveChain(t.Context()); err != nil {
+			if err := t.tables.RemoveChain(t.Context(), AnyGeneration); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(before, dump(t)); diff != "" {
@@ -61,7 +61,7 @@ func TestAHundredCyclesLeaveEveryRuleOfOthers(t *testing.T) {
 			t.tamper(t.T, "nat", "-F EXECTAPE", "-D OUTPUT 1")
 			t.apply()
 			if i%10 == 0 {
-				if err := t.tables.RemoveChain(t.Context()); err != nil {
+				if err := t.tables.RemoveChain(t.Context(), AnyGeneration); err != nil {
 					t.Fatal(err)
 				}
 				if diff := cmp.Diff(before, dump(t)); diff != "" {
@@ -79,10 +79,10 @@ func TestAHundredCyclesLeaveEveryRuleOfOthers(t *testing.T) {
 func TestRemoveWhereNothingWasAppliedDoesNothing(t *testing.T) {
 	everywhere(t, func(t test) {
 		before := dump(t)
-		if err := t.tables.RemoveJump(t.Context()); err != nil {
+		if err := t.tables.RemoveJump(t.Context(), AnyGeneration); err != nil {
 			t.Error(err)
 		}
-		if err := t.tables.RemoveChain(t.Context()); err != nil {
+		if err := t.tables.RemoveChain(t.Context(), AnyGeneration); err != nil {
 			t.Error(err)
 		}
 		if diff := cmp.Diff(before, dump(t)); diff != "" {
@@ -121,9 +121,9 @@ func TestTheKernelKeepsTheRulesAsTheyAreRendered(t *testing.T) {
 			if err := t.tables.Apply(t.Context(), cfg); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			problems, err := t.tables.Check(t.Context(), cfg)
-			if err != nil || len(problems) > 0 {
-				t.Errorf("%s: after Apply: %v %v", name, problems, err)
+			view, err := t.tables.Look(t.Context(), cfg)
+			if err != nil || len(view.Problems) > 0 {
+				t.Errorf("%s: after Apply: %v %v", name, view.Problems, err)
 			}
 			nat, err := t.read(t.Context(), "nat")
 			if err != nil {
@@ -149,7 +149,7 @@ func TestCheckSaysWhatIsWrongAndApplyPutsItRight(t *testing.T) {
 			{"nothing", nil, nil},
 			{"jump gone", []string{"-D OUTPUT 1"},
 				[]string{"the jump from OUTPUT to EXECTAPE is missing"}},
-			{"jump twice", []string{"-A OUTPUT " + jump.String()},
+			{"jump twice", []string{"-A OUTPUT " + t.cfg.jump().String()},
 				[]string{"the jump from OUTPUT to EXECTAPE is there more than once"}},
 			{"jump of an older exectape", []string{"-R OUTPUT 1 " + another},
 				[]string{"the jump from OUTPUT is not worded as it should be: " + another}},
@@ -189,11 +189,11 @@ func (t test) wantProblems(name string, words ...string) {
 	for _, w := range words {
 		want = append(want, Problem(fmt.Sprintf("%s (%s): %s", t.family, t.backend, w)))
 	}
-	got, err := t.tables.Check(t.Context(), t.cfg)
+	view, err := t.tables.Look(t.Context(), t.cfg)
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, view.Problems); diff != "" {
 		t.Errorf("%s: -want +got:\n%s", name, diff)
 	}
 }
@@ -218,7 +218,7 @@ func TestAChainThatOthersUseIsNotDeleted(t *testing.T) {
 		t.apply()
 		t.tamper(t.T, "nat", ":OTHER - [0:0]", "-A OTHER -p udp -j EXECTAPE", "-A OUTPUT -p udp -g EXECTAPE", "-A OUTPUT -p udp -j EXECTAPE")
 		whole := dump(t)
-		err := t.tables.RemoveChain(t.Context())
+		err := t.tables.RemoveChain(t.Context(), AnyGeneration)
 		if err == nil {
 			t.Fatal("RemoveChain succeeded")
 		}
@@ -274,7 +274,7 @@ func TestAConfigurationWithoutPortOrMarkIsRefused(t *testing.T) {
 	}
 	cfg = renderings["ipv4"]
 	cfg.Mark = Mark{}
-	if _, err := tables.Check(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "no mark") {
+	if _, err := tables.Look(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "no mark") {
 		t.Errorf("no mark: error %v", err)
 	}
 }
@@ -300,20 +300,20 @@ func TestAutoClearsTheBackendThatTheKubeletDoesNotUse(t *testing.T) {
 		other := map[Backend]Backend{NFT: Legacy, Legacy: NFT}[t.backend]
 		mustLookup(t.T, other, t.family).tamper(t.T, "mangle", ":KUBE-IPTABLES-HINT - [0:0]")
 		auto := mustNew(t.T, Auto)
-		problems, err := auto.Check(t.Context(), t.cfg)
+		view, err := auto.Look(t.Context(), t.cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := Problem(fmt.Sprintf("%s (%s): chain EXECTAPE is left over", t.family, t.backend))
-		if !slices.Contains(problems, want) {
-			t.Errorf("problems %q, want among them %q", problems, want)
+		if !slices.Contains(view.Problems, want) {
+			t.Errorf("problems %q, want among them %q", view.Problems, want)
 		}
 		if err := auto.Apply(t.Context(), t.cfg); err != nil {
 			t.Fatal(err)
 		}
 		t.cfg.Targets = nil
 		t.wantProblems("the backend that was used before")
-		if err := auto.RemoveChain(t.Context()); err != nil {
+		if err := auto.RemoveChain(t.Context(), AnyGeneration); err != nil {
 			t.Fatal(err)
 		}
 		if now := dump(t); strings.Contains(now, Chain) {
@@ -325,10 +325,10 @@ func TestAutoClearsTheBackendThatTheKubeletDoesNotUse(t *testing.T) {
 func TestLookingMakesNoTables(t *testing.T) {
 	inNamespace(t, func() {
 		tables := mustNew(t, Auto)
-		if _, err := tables.Check(t.Context(), renderings["ipv4"]); err != nil {
+		if _, err := tables.Look(t.Context(), renderings["ipv4"]); err != nil {
 			t.Fatal(err)
 		}
-		if err := tables.RemoveChain(t.Context()); err != nil {
+		if err := tables.RemoveChain(t.Context(), AnyGeneration); err != nil {
 			t.Fatal(err)
 		}
 		for _, file := range []string{"/proc/net/ip_tables_names", "/proc/net/ip6_tables_names"} {

@@ -19,20 +19,28 @@ type look struct {
 	open     time.Duration // for how long they may have been missing, in all
 }
 
-// check looks at the rules and puts them right.
+// check looks at the rules and puts them right, unless they are another's.
 func (k *Keeper) check(ctx context.Context) {
-	if k.toldOfChange() {
-		k.follow(ctx)
+	view, err := k.Tables.Look(ctx, k.rules())
+	if err != nil {
+		k.failed(ctx, "rules can't be looked at", nil, err)
 		return
 	}
-	problems, err := k.Tables.Check(ctx, k.rules())
+	younger, ok := k.younger(view.Instances)
+	t := k.current()
 	switch {
-	case err != nil:
-		k.failed(ctx, "rules can't be looked at", nil, err)
-	case len(problems) == 0:
+	case ok:
+		k.giveWay(ctx, younger, view.Instances)
+	case t.role == replaced && k.gone(t.after.Port):
+		k.takeBack(ctx)
+	case t.role == replaced:
+		// Somebody else removed its rules. It puts them back.
+	case k.toldOfChange():
+		k.follow(ctx)
+	case len(view.Problems) == 0:
 		k.sound()
 	default:
-		k.repair(ctx, problems)
+		k.repair(ctx, view.Problems)
 	}
 }
 

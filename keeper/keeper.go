@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"exectape/instance"
 	"exectape/iptables"
 
 	"go.uber.org/zap"
@@ -16,22 +17,28 @@ import (
 // Config is what a Keeper needs.
 type Config struct {
 	Tables   *iptables.Tables
-	Rules    iptables.Config             // with what Redirect changes of it
+	Rules    iptables.Config             // with what Redirect changes of it, and a generation for each time that they are taken over
 	Interval time.Duration               // between two looks at the rules
 	Probe    func(context.Context) error // whether a session would be served now
+
+	At     func(port uint16) instance.State // who is there
+	Others []uint16                         // where another exectape may be
 }
 
-// A Keeper keeps the rules of one exectape. Start, Run and Leave are called in
-// this order; Redirect and Status may be called by anyone at any time.
+// A Keeper keeps the rules of one exectape. Start, Run, Leave and Clear are
+// called in this order, by one goroutine; Redirect and Status may be called by
+// anyone at any time.
 type Keeper struct {
 	Config
-	log   *zap.Logger
-	lease *lease
-	wake  chan struct{} // has something in it when the rules are to be looked at now
+	log     *zap.Logger
+	lease   *lease
+	wake    chan struct{} // has something in it when the rules are to be looked at now
+	leaving bool          // this exectape is to end
 
 	mu      sync.Mutex // guards Rules and what follows
 	changed bool       // the rules are to be others than those that were written
 	last    look
+	turn    turn
 }
 
 // New returns a Keeper of rules that are not there yet.
@@ -55,14 +62,11 @@ func (k *Keeper) Start(ctx context.Context) error {
 	if err := k.served(ctx); err != nil {
 		return err
 	}
-	if err := k.Tables.Apply(ctx, k.rules()); err != nil {
+	if err := k.takeOver(ctx); err != nil {
 		return err
 	}
-	if err := k.lease.renew(ctx); err != nil {
-		return err
-	}
-	k.sound()
-	k.log.Info("rules in place", zap.Stringer("iptables", k.Tables.Backend()), zap.Duration("lease", k.lease.length))
+	k.log.Info("rules in place", zap.Stringer("iptables", k.Tables.Backend()),
+		zap.Duration("lease", k.lease.length), zap.Uint64("generation", k.rules().Generation))
 	return nil
 }
 
@@ -83,19 +87,23 @@ func (k *Keeper) served(ctx context.Context) error {
 	}
 }
 
-// Run keeps the rules until ctx ends.
+// Run keeps the rules until ctx ends, and where a younger exectape is about to
+// take them over until it has.
 func (k *Keeper) Run(ctx context.Context) {
+	keeping, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var renewing sync.WaitGroup
 	defer renewing.Wait()
+	defer stop()
 	// Apart from the rules: those commands may wait for others' for seconds.
-	renewing.Go(func() { k.lease.keep(ctx, k.lookNow) })
+	renewing.Go(func() { k.lease.keep(keeping, k.lookNow) })
 	interval := time.NewTicker(k.Interval)
 	defer interval.Stop()
-	for {
+	for ctx.Err() == nil {
 		select {
 		case <-interval.C:
 		case <-k.wake:
 		case <-ctx.Done():
+			k.handOver(keeping)
 			return
 		}
 		k.check(ctx)
@@ -127,22 +135,37 @@ func (k *Keeper) rules() iptables.Config {
 	return k.Rules
 }
 
+// onItsWay is how long a connection can still come whose first packet a rule has
+// led here: where accept is behind, the kernel takes none, and the client sends
+// it again after one second, and after three.
+const onItsWay = 5 * time.Second
+
 // Leave takes the jump out, so that no new connection comes, once Run has
-// returned. Without a lease it leaves the rules alone: who wants every session
-// recorded or refused wants it of an exectape that is gone, too.
+// returned. Where a younger exectape has the rules it touches none, and returns
+// when nothing can be on its way to this one any more. Without a lease it leaves
+// the rules alone, too: who wants every session recorded or refused wants it of
+// an exectape that is gone.
 func (k *Keeper) Leave(ctx context.Context) error {
-	if k.lease.length == 0 {
+	t, rules := k.current(), k.rules()
+	switch {
+	case t.role == replaced:
+		time.Sleep(time.Until(t.since.Add(onItsWay)))
+		return nil
+	case t.role == newcomer || t.role == behind:
+		return nil // where an elder is, it sees us go
+	case rules.Lease == 0:
 		k.log.Info("rules left in place: until exectape is started again, sessions are refused")
 		return nil
 	}
-	return k.Tables.RemoveJump(ctx)
+	return k.Tables.RemoveJump(ctx, rules.Generation)
 }
 
 // Clear takes out the rest when no session needs it any more: the chain, whose
 // rules keep connection tracking hooked.
 func (k *Keeper) Clear(ctx context.Context) error {
-	if k.lease.length == 0 {
+	rules := k.rules()
+	if k.current().role != first || rules.Lease == 0 {
 		return nil
 	}
-	return k.Tables.RemoveChain(ctx)
+	return k.Tables.RemoveChain(ctx, rules.Generation)
 }

@@ -23,6 +23,7 @@ type lease struct {
 	mu      sync.Mutex // guards what follows
 	renewed time.Time  // when it was, last
 	err     error      // why it was not renewed the last time
+	resting bool       // the rules are another's
 	lapses  int
 	open    time.Duration // for how long it had lapsed, in all
 }
@@ -45,6 +46,9 @@ func (l *lease) keep(ctx context.Context, gone func()) {
 		case <-again.C:
 		case <-ctx.Done():
 			return
+		}
+		if l.rests() {
+			continue
 		}
 		if err := l.renew(ctx); errors.Is(err, fs.ErrNotExist) {
 			gone()
@@ -70,6 +74,27 @@ func (l *lease) renew(ctx context.Context) error {
 	return err
 }
 
+// rest has it renewed no more, until resume.
+func (l *lease) rest() {
+	l.renewing.Lock()
+	defer l.renewing.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.resting, l.renewed, l.err = true, time.Time{}, nil
+}
+
+func (l *lease) resume() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.resting = false
+}
+
+func (l *lease) rests() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.resting
+}
+
 // note notes how renewing it went, and tells what there is to tell.
 func (l *lease) note(at time.Time, err error) {
 	l.mu.Lock()
@@ -77,6 +102,8 @@ func (l *lease) note(at time.Time, err error) {
 	over := time.Since(l.renewed) - l.length
 	lapsed := l.length > 0 && !l.renewed.IsZero() && over > 0
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		// There are no rules, which whoever looks at them tells.
 	case err == nil && lapsed:
 		l.lapses++
 		l.open += over

@@ -13,6 +13,7 @@ type Status struct {
 	Problems []iptables.Problem // what was wrong with the rules when they were last looked at, and is still
 	Err      error              // why they can't be looked at, or put right
 	Repairs  int                // how often they were put right
+	Replaced bool               // a younger exectape has them
 
 	Age      time.Duration // since a probe last succeeded, and with it the lease was renewed
 	Length   time.Duration // of the lease; 0: there is none
@@ -27,7 +28,7 @@ type Status struct {
 // Status returns how things stand.
 func (k *Keeper) Status() Status {
 	k.mu.Lock()
-	s := Status{Problems: k.last.problems, Err: k.last.err, Repairs: k.last.repairs, Open: k.last.open}
+	s := Status{Problems: k.last.problems, Err: k.last.err, Repairs: k.last.repairs, Open: k.last.open, Replaced: k.turn.role == replaced}
 	k.mu.Unlock()
 	l := k.lease
 	l.mu.Lock()
@@ -42,6 +43,9 @@ func (k *Keeper) Status() Status {
 
 // Rules returns what is wrong with the rules.
 func (s Status) Rules() error {
+	if s.Replaced {
+		return errors.New("they are those of a younger exectape")
+	}
 	errs := []error{s.Err}
 	for _, p := range s.Problems {
 		errs = append(errs, errors.New(string(p)))
@@ -52,6 +56,9 @@ func (s Status) Rules() error {
 // Lease returns why new sessions would not be led here, or not be served if
 // they were.
 func (s Status) Lease() error {
+	if s.Replaced {
+		return nil
+	}
 	if s.Length > 0 && s.Age > s.Length {
 		return fmt.Errorf("it lapsed %s ago: %w", (s.Age - s.Length).Round(time.Millisecond), s.ProbeErr)
 	}

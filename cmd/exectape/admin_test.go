@@ -30,7 +30,7 @@ func everything(t *testing.T) (config, node) {
 	}
 	t.Cleanup(func() { _ = dir.Close() })
 	known := targets.Fixed(cfg.Targets...)
-	return cfg, node{newServer(cfg, known, dir, zap.NewNop()), known, dir, newUploader(cfg, dir, zap.NewNop()), keeper.New(keeper.Config{Rules: redirect(cfg, cfg.Targets)}, zap.NewNop())}
+	return cfg, node{newServer(cfg, known, dir, zap.NewNop()), known, dir, newUploader(cfg, dir, zap.NewNop()), keeper.New(keeper.Config{Rules: redirect(cfg, 1015, cfg.Targets)}, zap.NewNop())}
 }
 
 func TestMetricsAreNamedAsPrometheusHasIt(t *testing.T) {

@@ -30,8 +30,8 @@ const (
 // config is what the environment says. A variable that is set but empty counts
 // as not set. The doc tags are what README.md and "exectape help" say.
 type config struct {
-	// Listen is the zero AddrPort where no redirect listener is wanted.
-	Listen        netip.AddrPort   `env:"LISTEN" envDefault:"127.0.0.1:1015" doc:"where redirected connections arrive, and the same port on [::1]; not opened when EXECTAPE_IPTABLES=off, unless set"`
+	// Listen is nil where no redirect listener is wanted.
+	Listen        []netip.AddrPort `env:"LISTEN" envDefault:"127.0.0.1:1015,127.0.0.1:1016" doc:"where redirected connections arrive: the first that no other exectape has, and the same port on [::1]; two of them, so that one exectape can follow another; none is opened when EXECTAPE_IPTABLES=off, unless set"`
 	SOCKS5Listen  netip.AddrPort   `env:"SOCKS5_LISTEN" doc:"a SOCKS5 entry to the same path, for where no rule can be set; a loopback address"`
 	Targets       targetList       `env:"TARGETS" envDefault:"auto" doc:"the runtimes' streaming servers, separated by commas, as in 127.0.0.1:34567; or auto: those of containerd, CRI-O, conmon-rs and cri-dockerd that run here as root, and followed when they move"`
 	Mark          iptables.Mark    `env:"MARK" envDefault:"0x2000/0x2000" doc:"the packet mark on exectape's own connections, by which the rules let them pass"`
@@ -78,12 +78,12 @@ var redirected = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 // checks says, in the order of the fields, what each variable must be and what
 // to answer if it is not. A variable that has no check takes any value.
 func (c config) checks() []check {
-	port, socks := c.Listen.Port(), c.SOCKS5Listen
+	socks := c.SOCKS5Listen
 	recorder := c.given[prefix+"HTTP_URL"]
 	sends, secure := recorder != "", recorder != "" && !strings.HasPrefix(recorder, "http:")
 	return []check{
-		{"LISTEN", c.Listen.Addr() == redirected && port > 0 && port < 1024,
-			"not 127.0.0.1 with a port below 1024, which no unprivileged process can take over; write 127.0.0.1:1015"},
+		{"LISTEN", arePlaces(c.Listen),
+			"not 127.0.0.1 with ports below 1024, which no unprivileged process can take over, each of them once; write 127.0.0.1:1015,127.0.0.1:1016"},
 		{"SOCKS5_LISTEN", socks == netip.AddrPort{} || socks.Addr().IsLoopback(),
 			"not a loopback address with a port; write 127.0.0.1:1080 or [::1]:1080"},
 		{"TARGETS", !slices.ContainsFunc(c.Targets, unreachable),
@@ -153,6 +153,16 @@ const notDuration = "not a duration above zero; write a number with ms, s, m or 
 
 const notSize = "not a size above zero; write a number with B, KiB, MiB or GiB, as in 512MiB"
 
+// arePlaces reports whether redirected connections can arrive at each of all.
+func arePlaces(all []netip.AddrPort) bool {
+	for i, at := range all {
+		if at.Addr() != redirected || at.Port() == 0 || at.Port() >= 1024 || slices.Contains(all[:i], at) {
+			return false
+		}
+	}
+	return len(all) > 0
+}
+
 // unreachable reports whether no connection can have target as its original
 // destination, as the kernel tells it.
 func unreachable(target netip.AddrPort) bool {
@@ -194,7 +204,7 @@ func loadConfig(environ []string) (config, error) {
 		}
 	}
 	if cfg.IPTables == iptables.Off && cfg.given[prefix+"LISTEN"] == "" {
-		cfg.Listen = netip.AddrPort{}
+		cfg.Listen = nil
 	}
 	return cfg, errors.Join(append(mistakes, cfg.strangers()...)...)
 }

@@ -21,7 +21,7 @@ func TestConfigOfAnEmptyEnvironmentIsTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config{
-		Listen:        netip.MustParseAddrPort("127.0.0.1:1015"),
+		Listen:        []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1015"), netip.MustParseAddrPort("127.0.0.1:1016")},
 		Mark:          iptables.Mark{Value: 0x2000, Mask: 0x2000},
 		IPTables:      iptables.Auto,
 		CheckInterval: 2 * time.Second,
@@ -96,7 +96,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := config{
-		Listen:        netip.MustParseAddrPort("127.0.0.1:1016"),
+		Listen:        []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1016")},
 		SOCKS5Listen:  netip.MustParseAddrPort("[::1]:1080"),
 		Targets:       targetList{netip.MustParseAddrPort("127.0.0.1:34567"), netip.MustParseAddrPort("[::1]:34567")},
 		Mark:          iptables.Mark{Value: 0x40, Mask: 0xff},
@@ -156,22 +156,23 @@ func TestConfigTakesAnEmptyVariableForOneThatIsNotSet(t *testing.T) {
 
 func TestConfigRefuses(t *testing.T) {
 	for _, mistaken := range []string{
-		"LISTEN=1015",                      // no address
-		"LISTEN=127.0.0.1",                 // no port
-		"LISTEN=127.0.0.1:0",               // whichever port is free: the rules couldn't name it
-		"LISTEN=127.0.0.1:1024",            // anyone may take it
-		"LISTEN=0.0.0.0:1015",              // open to the network
-		"LISTEN=127.0.0.2:1015",            // where no REDIRECT leads
-		"LISTEN=[::1]:1015",                // opened with 127.0.0.1
-		"SOCKS5_LISTEN=10.0.0.1:1080",      // open to the network
-		"SOCKS5_LISTEN=localhost:1080",     // a name
-		"TARGETS=34567",                    // no address
-		"TARGETS=127.0.0.1:34567,",         // a comma too many
-		"TARGETS=auto,127.0.0.1:34567",     // what is found, or what is given
-		"TARGETS=127.0.0.1:0",              // no port
-		"TARGETS=0.0.0.0:34567",            // where it listens, not where the kubelet dials
-		"TARGETS=[::ffff:127.0.0.1]:34567", // IPv4 in disguise
-		"TARGETS=[fe80::1%eth0]:34567",     // iptables knows no zones
+		"LISTEN=1015",                          // no address
+		"LISTEN=127.0.0.1",                     // no port
+		"LISTEN=127.0.0.1:0",                   // whichever port is free: the rules couldn't name it
+		"LISTEN=127.0.0.1:1024",                // anyone may take it
+		"LISTEN=127.0.0.1:1015,127.0.0.1:1015", // twice
+		"LISTEN=0.0.0.0:1015",                  // open to the network
+		"LISTEN=127.0.0.2:1015",                // where no REDIRECT leads
+		"LISTEN=[::1]:1015",                    // opened with 127.0.0.1
+		"SOCKS5_LISTEN=10.0.0.1:1080",          // open to the network
+		"SOCKS5_LISTEN=localhost:1080",         // a name
+		"TARGETS=34567",                        // no address
+		"TARGETS=127.0.0.1:34567,",             // a comma too many
+		"TARGETS=auto,127.0.0.1:34567",         // what is found, or what is given
+		"TARGETS=127.0.0.1:0",                  // no port
+		"TARGETS=0.0.0.0:34567",                // where it listens, not where the kubelet dials
+		"TARGETS=[::ffff:127.0.0.1]:34567",     // IPv4 in disguise
+		"TARGETS=[fe80::1%eth0]:34567",         // iptables knows no zones
 		"MARK=yes",
 		"MARK=0x0/0x2000",    // every unmarked packet has it
 		"MARK=0x4000/0x2000", // no packet has it
@@ -297,7 +298,7 @@ func TestConfigOpensNoRedirectListenerThatNoRuleLeadsTo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := cfg.Listen.IsValid(); got != test.open {
+			if got := cfg.Listen != nil; got != test.open {
 				t.Errorf("listener open = %v, want %v", got, test.open)
 			}
 		})

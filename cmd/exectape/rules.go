@@ -73,17 +73,27 @@ func withRedirect(ctx context.Context, cfg config, do func(iptables.Config) erro
 	if len(list) == 0 {
 		return fmt.Errorf("no target was found: %w; %sTARGETS can name them, as in 127.0.0.1:34567", known.Err(), prefix)
 	}
-	return do(redirect(cfg, list))
+	return do(redirect(cfg, cfg.Listen[0].Port(), list))
 }
 
 // redirect says which rules lead from targets to the exectape that cfg
-// describes. With closed they hold whether it is there or not.
-func redirect(cfg config, targets []netip.AddrPort) iptables.Config {
-	rules := iptables.Config{Targets: targets, Port: cfg.Listen.Port(), Mark: cfg.Mark}
+// describes, at a port. With closed they hold whether it is there or not.
+func redirect(cfg config, port uint16, targets []netip.AddrPort) iptables.Config {
+	rules := iptables.Config{Targets: targets, Port: port, Mark: cfg.Mark}
 	if cfg.FailPolicy == session.FailOpen {
 		rules.Lease = cfg.Lease
 	}
 	return rules
+}
+
+// byHand makes the rules that an operator asks for those of the exectape that
+// has them now, if one has: it would take others for a stranger's.
+func byHand(ctx context.Context, tables *iptables.Tables, rules iptables.Config) (iptables.Config, error) {
+	view, err := tables.Look(ctx, rules)
+	if err == nil && len(view.Instances) > 0 {
+		rules.Port, rules.Generation = view.Instances[0].Port, view.Instances[0].Generation
+	}
+	return rules, err
 }
 
 func rulesPrint(cfg iptables.Config, stdout io.Writer) error {
@@ -110,6 +120,9 @@ func rulesApply(ctx context.Context, cfg config, rules iptables.Config) error {
 	if err != nil {
 		return err
 	}
+	if rules, err = byHand(ctx, tables, rules); err != nil {
+		return err
+	}
 	return tables.Apply(ctx, rules)
 }
 
@@ -118,14 +131,18 @@ func rulesCheck(ctx context.Context, cfg config, rules iptables.Config, stdout i
 	if err != nil {
 		return err
 	}
-	problems, err := tables.Check(ctx, rules)
+	rules, err = byHand(ctx, tables, rules)
 	if err != nil {
 		return err
 	}
-	for _, p := range problems {
+	view, err := tables.Look(ctx, rules)
+	if err != nil {
+		return err
+	}
+	for _, p := range view.Problems {
 		fmt.Fprintln(stdout, p)
 	}
-	if len(problems) > 0 {
+	if len(view.Problems) > 0 {
 		return errors.New(`the rules are not what they should be; "exectape rules apply" puts them right`)
 	}
 	_, err = fmt.Fprintf(stdout, "the rules are what they should be (%s)\n", tables.Backend())
@@ -137,5 +154,5 @@ func rulesRemove(ctx context.Context, cfg config) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(tables.RemoveJump(ctx), tables.RemoveChain(ctx))
+	return errors.Join(tables.RemoveJump(ctx, iptables.AnyGeneration), tables.RemoveChain(ctx, iptables.AnyGeneration))
 }

@@ -3,17 +3,15 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
-	"syscall"
 	"time"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"exectape/identify"
+	"exectape/instance"
 	"exectape/intercept"
 	"exectape/iptables"
 	"exectape/keeper"
@@ -51,23 +49,24 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	known, finder := newTargets(ctx, cfg, log)
 	server := newServer(cfg, known, dir, log)
 	uploader := newUploader(cfg, dir, log)
+	tables, err := openTables(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	in, err := listen(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
 	list, changed := known.Current()
-	rules, err := newKeeper(ctx, cfg, list, server, log)
-	if err != nil {
-		return err
-	}
+	rules := newKeeper(cfg, tables, in.port, list, server, log)
 	answers := newAdmin(cfg, node{server, known, dir, uploader, rules}, log)
-	listeners, err := listen(cfg, log)
-	if err != nil {
-		return err
-	}
 	resolver := identify.New(cfg.RuntimeState, cfg.IdentifyWait, log)
 	server.Trace = resolver.Trace
 	// Its context ends when ctx does or when a listener fails.
 	serving, ctx := errgroup.WithContext(ctx)
-	for _, l := range listeners {
-		serving.Go(func() error { return l.serve(server) })
-	}
+	in.serve(serving, server)
+	// Another instance may take over from now on.
+	defer context.AfterFunc(ctx, in.claim.Leave)()
 	// No session waits for what an earlier run has left: it can be long.
 	serving.Go(func() error { finishLeftovers(ctx, dir, log); return nil })
 	// What the last sessions leave is still to be sent.
@@ -146,21 +145,44 @@ func serveUntil(ctx context.Context, list []netip.AddrPort, rules *keeper.Keeper
 	return nil
 }
 
-// newKeeper returns who keeps the rules, or nil if there are to be none.
-func newKeeper(ctx context.Context, cfg config, list []netip.AddrPort, server *intercept.Server, log *zap.Logger) (*keeper.Keeper, error) {
+// openTables returns the tables that the rules are in, or nil if there are to be
+// no rules.
+func openTables(ctx context.Context, cfg config) (*iptables.Tables, error) {
 	if cfg.IPTables == iptables.Off {
 		return nil, nil
 	}
-	tables, err := iptables.New(ctx, cfg.IPTables)
-	if err != nil {
-		return nil, err
+	return iptables.New(ctx, cfg.IPTables)
+}
+
+// newKeeper returns who keeps the rules that lead to port, or nil if there are
+// to be none.
+func newKeeper(cfg config, tables *iptables.Tables, port uint16, list []netip.AddrPort, server *intercept.Server, log *zap.Logger) *keeper.Keeper {
+	if tables == nil {
+		return nil
+	}
+	var others []uint16
+	for _, at := range cfg.Listen {
+		if at.Port() != port {
+			others = append(others, at.Port())
+		}
 	}
 	return keeper.New(keeper.Config{
 		Tables:   tables,
-		Rules:    redirect(cfg, list),
+		Rules:    redirect(cfg, port, list),
 		Interval: cfg.CheckInterval,
 		Probe:    server.Probe,
-	}, log), nil
+		At:       func(port uint16) instance.State { return at(port, log) },
+		Others:   others,
+	}, log)
+}
+
+// at asks who has a port.
+func at(port uint16, log *zap.Logger) instance.State {
+	state, err := instance.At(port)
+	if err != nil {
+		log.Error("another exectape can't be asked whether it is there", zap.Stringer("so_far", state), zap.Error(err))
+	}
+	return state
 }
 
 func newServer(cfg config, known *targets.Set, dir *sink.Dir, log *zap.Logger) *intercept.Server {
@@ -175,65 +197,10 @@ func newServer(cfg config, known *targets.Set, dir *sink.Dir, log *zap.Logger) *
 		Log:           log,
 		Noise:         sampled(log),
 	}
-	if cfg.Listen.IsValid() {
+	if cfg.Listen != nil {
 		s.Mark = cfg.Mark.Value
 	}
 	return s
-}
-
-// A listener is an open one and the way to serve it.
-type listener struct {
-	*net.TCPListener
-	serve func(*intercept.Server) error
-}
-
-// listen opens the listeners that cfg asks for, or none.
-func listen(cfg config, log *zap.Logger) (all []listener, err error) {
-	defer func() {
-		if err != nil {
-			for _, l := range all {
-				_ = l.Close()
-			}
-		}
-	}()
-	open := func(network string, a netip.AddrPort, serve func(*intercept.Server, *net.TCPListener) error) error {
-		ln, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(a))
-		if err == nil {
-			all = append(all, listener{ln, func(s *intercept.Server) error { return serve(s, ln) }})
-		}
-		return err
-	}
-	if cfg.Listen.IsValid() {
-		if err := open("tcp4", cfg.Listen, (*intercept.Server).Serve); err != nil {
-			return all, fmt.Errorf("open the listener for redirected connections: %w", err)
-		}
-		loopback6 := netip.AddrPortFrom(netip.IPv6Loopback(), cfg.Listen.Port())
-		switch err := open("tcp6", loopback6, (*intercept.Server).Serve); {
-		case noIPv6(err) && !hasIPv6(cfg.Targets):
-			log.Info("no IPv6 on this node", zap.Error(err))
-		case err != nil:
-			return all, fmt.Errorf("open the listener for redirected connections: %w", err)
-		}
-	}
-	if cfg.SOCKS5Listen.IsValid() {
-		if err := open("tcp", cfg.SOCKS5Listen, (*intercept.Server).ServeSOCKS5); err != nil {
-			return all, fmt.Errorf("open the SOCKS5 listener: %w", err)
-		}
-	}
-	return all, nil
-}
-
-func noIPv6(err error) bool {
-	return errors.Is(err, syscall.EADDRNOTAVAIL) || errors.Is(err, syscall.EAFNOSUPPORT)
-}
-
-func hasIPv6(targets []netip.AddrPort) bool {
-	for _, t := range targets {
-		if t.Addr().Is6() {
-			return true
-		}
-	}
-	return false
 }
 
 // drainedSentence is what a user reads whose session outlives the drain.

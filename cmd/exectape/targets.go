@@ -39,7 +39,7 @@ func newTargets(ctx context.Context, cfg config, log *zap.Logger) (*targets.Set,
 		return targets.Fixed(cfg.Targets...), nil
 	}
 	var dialer net.Dialer
-	if cfg.Listen.IsValid() {
+	if cfg.Listen != nil {
 		dialer.Control = intercept.Marking(cfg.Mark.Value)
 	}
 	finder := &targets.Finder{Set: new(targets.Set), Dial: dialer.DialContext, Log: log}
