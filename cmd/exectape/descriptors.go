@@ -20,7 +20,7 @@ func warnOfDescriptors(cfg config, log *zap.Logger) {
 		return
 	}
 	if limit.Cur < need {
-		log.Warn("this process may open too few files; raise its hard limit, or lower "+prefix+"MAX_SESSIONS",
+		log.Warn("this process may open too few files; raise its hard limit, or lower EXECTAPE_MAX_SESSIONS",
 			zap.Uint64("limit", limit.Cur), zap.Uint64("needed", need))
 	}
 }
