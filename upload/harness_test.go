@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -223,6 +225,8 @@ type recorder struct {
 	net  *network
 	gone chan struct{} // closed at the test's end
 
+	wrong atomic.Bool // its certificate is another's
+
 	mu      sync.Mutex // guards all below
 	files   map[string][]byte
 	asked   []string // the names of all that was put, or tried to
@@ -248,17 +252,22 @@ const (
 
 func newRecorder(t *testing.T) *recorder {
 	rec := &recorder{t: t, net: newNetwork(), gone: make(chan struct{}), files: map[string][]byte{}}
-	server := &http.Server{Handler: rec}
+	rec.serve(rec.net)
+	t.Cleanup(func() { close(rec.gone) })
+	return rec
+}
+
+// serve answers whom ln accepts, until the test's end.
+func (rec *recorder) serve(ln net.Listener) {
+	server := &http.Server{Handler: rec, ErrorLog: log.New(io.Discard, "", 0)}
 	served := make(chan error)
-	go func() { served <- server.Serve(rec.net) }()
-	t.Cleanup(func() {
-		close(rec.gone)
+	go func() { served <- server.Serve(ln) }()
+	rec.t.Cleanup(func() {
 		_ = server.Close()
 		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-			t.Error(err)
+			rec.t.Error(err)
 		}
 	})
-	return rec
 }
 
 // is says what the matter is from now on; nil: nothing.
@@ -331,12 +340,18 @@ type network struct {
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
-	mu     sync.Mutex // guards dead
-	dead   error      // of each dial; nil: the network works
-	tried  int        // dials
+
+	mu      sync.Mutex // guards what follows
+	dead    error      // of each dial; nil: the network works
+	tried   int        // dials
+	open    []net.Conn // that were accepted
+	pace    func(p []byte, changed <-chan struct{}) []byte
+	changed chan struct{} // closed when the pace is another one
 }
 
-func newNetwork() *network { return &network{conns: make(chan net.Conn), closed: make(chan struct{})} }
+func newNetwork() *network {
+	return &network{conns: make(chan net.Conn), closed: make(chan struct{}), changed: make(chan struct{})}
+}
 
 func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	n.mu.Lock()
@@ -359,10 +374,56 @@ func (n *network) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 func (n *network) Accept() (net.Conn, error) {
 	select {
 	case c := <-n.conns:
-		return c, nil
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.open = append(n.open, c)
+		return paced{c, n}, nil
 	case <-n.closed:
 		return nil, net.ErrClosed
 	}
+}
+
+// dies makes each dial fail, or with nil no longer.
+func (n *network) dies(why error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.dead = why
+}
+
+// cut ends all connections.
+func (n *network) cut() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.open {
+		_ = c.Close()
+	}
+	n.open = nil
+}
+
+// goes has the recorder read at that pace, all connections: it is asked before
+// each read of how much. With nil it reads as it likes.
+func (n *network) goes(pace func(p []byte, changed <-chan struct{}) []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.pace = pace
+	close(n.changed)
+	n.changed = make(chan struct{})
+}
+
+// A paced is the recorder's end of a connection.
+type paced struct {
+	net.Conn
+	n *network
+}
+
+func (c paced) Read(p []byte) (int, error) {
+	c.n.mu.Lock()
+	pace, changed := c.n.pace, c.n.changed
+	c.n.mu.Unlock()
+	if pace != nil {
+		p = pace(p, changed)
+	}
+	return c.Conn.Read(p)
 }
 
 func (n *network) Close() error   { n.once.Do(func() { close(n.closed) }); return nil }
