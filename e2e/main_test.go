@@ -43,6 +43,10 @@ const (
 func TestMain(m *testing.M) {
 	// Kubernetes' clients would log what the tests do to their sessions.
 	klog.SetLogger(logr.Discard())
+	if os.Getenv(impostorVariable) != "" {
+		fmt.Fprintln(os.Stderr, impersonate(os.Getenv(impostorVariable)))
+		os.Exit(1)
+	}
 	run := outside
 	if node.Inside() {
 		run = inside

@@ -44,17 +44,18 @@ type Finder struct {
 
 	Log *zap.Logger
 
-	proc    string // in place of /proc
-	last    []listener
-	census  *census
-	known   map[place]*verdict
-	targets map[netip.AddrPort]time.Time // when each was last there
-	told    string                       // the last error that was logged
+	listening func() ([]listener, error) // in place of the kernel, for tests
+	proc      string                     // in place of /proc, likewise
+	last      []listener
+	census    *census
+	known     map[place]*verdict
+	targets   map[netip.AddrPort]time.Time // when each was last there
+	told      string                       // the last error that was logged
 }
 
 // A place is where a socket can be reached.
 type place struct {
-	inode uint64
+	inode uint32
 	addr  netip.AddrPort
 }
 
@@ -84,7 +85,7 @@ func (f *Finder) Run(ctx context.Context) {
 // runs.
 func (f *Finder) Look(ctx context.Context) {
 	now := time.Now()
-	listeners, err := listening(f.procfs())
+	listeners, err := f.listeners()
 	if err == nil && (f.census == nil || len(f.census.errs) > 0 || !slices.Equal(listeners, f.last)) {
 		f.census, err = count(f.procfs())
 		f.last = listeners
@@ -98,6 +99,13 @@ func (f *Finder) Look(ctx context.Context) {
 	if ctx.Err() == nil {
 		f.update(now)
 	}
+}
+
+func (f *Finder) listeners() ([]listener, error) {
+	if f.listening != nil {
+		return f.listening()
+	}
+	return listening()
 }
 
 func (f *Finder) procfs() string {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,17 +25,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // A host is one whose processes and sockets the tests make up. Its servers are
 // in memory, so that its time can be made up, too.
 type host struct {
-	t       *testing.T
-	finder  *Finder
-	sockets []socket
+	t      *testing.T
+	finder *Finder
+	pids   int
+
+	mu      sync.Mutex // guards what follows, which Run asks for
+	sockets []listener
 	servers map[string]http.Handler // by address; others don't answer
-	pids    int
 }
 
 type socket struct {
-	addr  string
-	uid   int
-	inode uint64
+	addr       string
+	uid, inode uint32
 }
 
 // newHost returns one with nothing but init, in a synctest bubble.
@@ -43,6 +45,11 @@ func newHost(t *testing.T, test func(*host)) {
 	synctest.Test(t, func(t *testing.T) {
 		h := &host{t: t, servers: make(map[string]http.Handler)}
 		h.finder = &Finder{Set: new(Set), Dial: h.dial, Log: zap.NewNop(), proc: t.TempDir()}
+		h.finder.listening = func() ([]listener, error) {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return h.sockets, nil
+		}
 		h.process("systemd", "0 0 0 0")
 		test(h)
 	})
@@ -60,7 +67,7 @@ func (h *host) write(name, content string) {
 }
 
 // process starts a process of users, which has the sockets of inodes.
-func (h *host) process(comm, users string, inodes ...uint64) (pid string) {
+func (h *host) process(comm, users string, inodes ...uint32) (pid string) {
 	h.t.Helper()
 	h.pids++
 	pid = fmt.Sprint(h.pids)
@@ -87,32 +94,25 @@ func (h *host) end(pid string) {
 
 // listens is all that listens from now on.
 func (h *host) listens(sockets ...socket) {
-	h.t.Helper()
-	rows := map[bool]string{true: columns4, false: columns4}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sockets = nil
 	for _, s := range sockets {
-		addr := netip.MustParseAddrPort(s.addr)
-		rows[addr.Addr().Is4()] += fmt.Sprintf("   0: %s:%04X 00000000:0000 0A 00000000:00000000 00:00000000 00000000 %5d        0 %d 1\n",
-			kernelHex(addr.Addr()), addr.Port(), s.uid, s.inode)
+		h.sockets = append(h.sockets, listener{netip.MustParseAddrPort(s.addr), s.uid, s.inode})
 	}
-	h.write("self/net/tcp", rows[true])
-	h.write("self/net/tcp6", rows[false])
-	h.sockets = sockets
-}
-
-// kernelHex is addr as a machine of little-endian words prints it.
-func kernelHex(addr netip.Addr) (text string) {
-	bytes := addr.AsSlice()
-	for ; len(bytes) > 0; bytes = bytes[4:] {
-		text += fmt.Sprintf("%02X%02X%02X%02X", bytes[3], bytes[2], bytes[1], bytes[0])
-	}
-	return text
 }
 
 // serves is what answers at addr from now on.
-func (h *host) serves(addr string, handler http.Handler) { h.servers[addr] = handler }
+func (h *host) serves(addr string, handler http.Handler) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.servers[addr] = handler
+}
 
 func (h *host) dial(_ context.Context, _, address string) (net.Conn, error) {
+	h.mu.Lock()
 	handler := h.servers[address]
+	h.mu.Unlock()
 	if handler == nil {
 		return nil, errors.New("connection refused")
 	}
@@ -205,7 +205,7 @@ func TestTheStreamingServerOfEachRuntimeIsFound(t *testing.T) {
 func TestStrangersAreNoTargets(t *testing.T) {
 	for _, stranger := range []struct {
 		name, comm, users string
-		uid               int
+		uid               uint32
 	}{
 		{"root's by another name", "nginx", root, 0},
 		{"a user's by the name of a runtime", "containerd", "1000 1000 1000 1000", 1000},

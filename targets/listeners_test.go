@@ -1,74 +1,88 @@
 package targets
 
 import (
-	"encoding/binary"
+	"net"
 	"net/netip"
+	"os"
 	"slices"
-	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
-const columns4 = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
-
-func TestListenersAreReadAsTheKernelPrintsThem(t *testing.T) {
-	if binary.NativeEndian.Uint16([]byte{1, 0}) != 1 {
-		t.Skip("the rows are those of a machine with another byte order")
-	}
-	for _, test := range []struct {
-		name string
-		rows string
-		want []listener
-	}{
-		{"none", "", nil},
-		{"loopback and wildcard",
-			"   0: 0100007F:8707 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 28711 1 0000000000000000 100 0 0 10 0\n" +
-				"   1: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 30012 1 0000000000000000 100 0 0 10 0\n",
-			[]listener{
-				{netip.MustParseAddrPort("127.0.0.1:34567"), 0, 28711},
-				{netip.MustParseAddrPort("0.0.0.0:8080"), 1000, 30012},
-			}},
-		{"IPv6, and IPv4 that is mapped into it",
-			"   0: 00000000000000000000000001000000:8707 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 28712 1 0000000000000000 100 0 0 10 0\n" +
-				"   1: 0000000000000000FFFF00000100007F:8708 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 28713 1 0000000000000000 100 0 0 10 0\n" +
-				"   2: 0000000000000000FFFF000000000000:8709 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 28714 1 0000000000000000 100 0 0 10 0\n",
-			[]listener{
-				{netip.MustParseAddrPort("[::1]:34567"), 0, 28712},
-				{netip.MustParseAddrPort("127.0.0.1:34568"), 0, 28713},
-				{netip.MustParseAddrPort("0.0.0.0:34569"), 0, 28714},
-			}},
-		{"connections, which come behind",
-			"   0: 0100007F:8707 0100007F:C350 03 00000000:00000000 01:00000064 00000000     0        0 0 1 0000000000000000\n" +
-				"   1: 0100007F:8707 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 28711 1 0000000000000000 100 0 0 10 0\n" +
-				"   2: 0100007F:8707 0100007F:C350 01 00000000:00000000 00:00000000 00000000     0        0 28720 1 0000000000000000 20 4 30 10 -1\n" +
-				"   3: not read any more\n",
-			[]listener{{netip.MustParseAddrPort("127.0.0.1:34567"), 0, 28711}}},
+func TestTheKernelTellsWhatListens(t *testing.T) {
+	for _, test := range []struct{ network, address, bound string }{
+		{"tcp4", "127.0.0.1:0", "127.0.0.1"},
+		{"tcp4", "127.0.0.2:0", "127.0.0.2"},
+		{"tcp4", "0.0.0.0:0", "0.0.0.0"},
+		{"tcp6", "[::1]:0", "::1"},
+		{"tcp", "[::]:0", "::"},
+		{"tcp", ":0", "::"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			got, err := parseListeners(strings.NewReader(columns4 + test.rows))
+		t.Run(test.network+" "+test.address, func(t *testing.T) {
+			ln, err := net.Listen(test.network, test.address)
+			if err != nil {
+				t.Skip(err) // there is no IPv6
+			}
+			defer ln.Close()
+			client, err := net.Dial("tcp", ln.Addr().String()) // a connection is no listener
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !slices.Equal(got, test.want) {
-				t.Errorf("listeners = %v, want %v", got, test.want)
+			defer client.Close()
+			want := listener{
+				netip.AddrPortFrom(netip.MustParseAddr(test.bound), uint16(ln.Addr().(*net.TCPAddr).Port)),
+				uint32(os.Geteuid()), inode(t, ln.(*net.TCPListener)),
+			}
+			all, err := listening()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Contains(all, want) {
+				t.Errorf("%v is not among %v", want, all)
+			}
+			for _, l := range all {
+				if l.addr == netip.MustParseAddrPort(client.LocalAddr().String()) {
+					t.Errorf("a connection is among them: %v", l)
+				}
 			}
 		})
 	}
 }
 
-func TestARowThatCannotBeReadIsAnError(t *testing.T) {
-	for _, row := range []string{
-		"   0: 0100007F:8707 00000000:0000 0A",
-		"   0: 0100007:8707 00000000:0000 0A 0:0 0:0 0 0 0 28711 1",
-		"   0: 0100007F 00000000:0000 0A 0:0 0:0 0 0 0 28711 1",
-		"   0: 0100007F0100007F:8707 00000000:0000 0A 0:0 0:0 0 0 0 28711 1",
-		"   0: 0100007F:8707 00000000:0000 0A 0:0 0:0 0 root 0 28711 1",
-		"   0: 0100007F:8707 00000000:0000 0A 0:0 0:0 0 0 0 socket 1",
-	} {
-		if got, err := parseListeners(strings.NewReader(columns4 + row + "\n")); err == nil {
-			t.Errorf("%q is read as %v, want an error", row, got)
-		}
+func inode(t *testing.T, ln *net.TCPListener) uint32 {
+	t.Helper()
+	raw, err := ln.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stat unix.Stat_t
+	if controlErr := raw.Control(func(fd uintptr) { err = unix.Fstat(int(fd), &stat) }); controlErr != nil || err != nil {
+		t.Fatal(controlErr, err)
+	}
+	return uint32(stat.Ino)
+}
+
+func TestIPv4ThatIsMappedIntoIPv6IsIPv4(t *testing.T) {
+	a := answer{family: unix.AF_INET6, id: socketID{sourcePort: [2]byte{0x87, 0x07}, source: netip.MustParseAddr("::ffff:127.0.0.1").As16()}}
+	if got, want := a.listener().addr, netip.MustParseAddrPort("127.0.0.1:34567"); got != want {
+		t.Errorf("address = %v, want %v", got, want)
+	}
+}
+
+func TestWhatTheKernelCannotAnswerIsAnError(t *testing.T) {
+	refused := append([]byte{20, 0, 0, 0, unix.NLMSG_ERROR, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 0xfe, 0xff, 0xff, 0xff)
+	if _, _, err := parseAnswers(refused); err != syscall.ENOENT {
+		t.Errorf("error = %v, want ENOENT", err)
+	}
+	short := append([]byte{20, 0, 0, 0, sockDiagByFamily, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 2, 10, 0, 0)
+	if all, _, err := parseAnswers(short); err == nil {
+		t.Errorf("a message that is cut off is read as %v", all)
+	}
+	if all, _, err := parseAnswers([]byte{200, 0, 0, 0, 20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}); err == nil {
+		t.Errorf("a message that lacks its end is read as %v", all)
 	}
 }
 

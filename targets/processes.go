@@ -28,7 +28,7 @@ func (p process) String() string { return fmt.Sprintf("%s (process %d)", p.name,
 type census struct {
 	seen    int                // how many there are
 	found   []process          // those of runtimes
-	sockets map[uint64]process // whose socket is whose
+	sockets map[uint32]process // whose socket is whose
 	errs    []error            // what could not be seen of a runtime's
 }
 
@@ -50,7 +50,7 @@ func count(proc string) (*census, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &census{sockets: make(map[uint64]process)}
+	c := &census{sockets: make(map[uint32]process)}
 	for _, name := range names {
 		pid, err := strconv.Atoi(name)
 		if err != nil {
@@ -111,13 +111,13 @@ func (c *census) files(directory string, p process) error {
 }
 
 // socketInode returns N of "socket:[N]".
-func socketInode(link string) (uint64, bool) {
+func socketInode(link string) (uint32, bool) {
 	number, ok := strings.CutPrefix(link, "socket:[")
 	if !ok {
 		return 0, false
 	}
-	inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 64)
-	return inode, err == nil
+	inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 32)
+	return uint32(inode), err == nil
 }
 
 // isRoots reports whether a process is root's by all four of its users: the

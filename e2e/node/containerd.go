@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"text/template"
 	"time"
 
@@ -48,8 +49,8 @@ func path() string {
 	return os.Getenv("PATH")
 }
 
-// Start starts a containerd whose streaming server listens on streaming. It is
-// ready when Start returns. All it keeps is below /run, which is private and in
+// Start starts a containerd whose streaming server listens on streaming, or on
+// any port if that is 0. It is ready when Start returns. All it keeps is below /run, which is private and in
 // memory; several may run side by side.
 func Start(ctx context.Context, streaming netip.AddrPort) (_ *Node, err error) {
 	if !Inside() {
@@ -65,7 +66,10 @@ func Start(ctx context.Context, streaming netip.AddrPort) (_ *Node, err error) {
 	if n.directory, err = os.MkdirTemp("/run", "containerd-"); err != nil {
 		return n, err
 	}
-	if err := n.startContainerd(); err != nil {
+	if err := n.configure(); err != nil {
+		return n, err
+	}
+	if err := n.run(); err != nil {
 		return n, err
 	}
 	n.conn, err = grpc.NewClient("unix://"+n.Socket(), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -73,16 +77,33 @@ func Start(ctx context.Context, streaming netip.AddrPort) (_ *Node, err error) {
 		return n, err
 	}
 	n.runtime = cri.NewRuntimeServiceClient(n.conn)
-	version, err := n.runtime.Version(ctx, &cri.VersionRequest{}, grpc.WaitForReady(true))
-	if err != nil {
-		return n, fmt.Errorf("wait for containerd: %w", err)
+	if err := n.await(ctx); err != nil {
+		return n, err
 	}
-	n.Version = version.GetRuntimeName() + " " + version.GetRuntimeVersion()
 	var image bytes.Buffer
 	if err := writeBusybox(&image); err != nil {
 		return n, err
 	}
 	return n, n.Import(ctx, &image)
+}
+
+// Restart ends containerd and starts it again. Its pods go on meanwhile.
+func (n *Node) Restart(ctx context.Context) error {
+	terminate(n.process)
+	if err := n.run(); err != nil {
+		return err
+	}
+	return n.await(ctx)
+}
+
+// await waits until containerd serves the kubelet.
+func (n *Node) await(ctx context.Context) error {
+	version, err := n.runtime.Version(ctx, &cri.VersionRequest{}, grpc.WaitForReady(true))
+	if err != nil {
+		return fmt.Errorf("wait for containerd: %w", err)
+	}
+	n.Version = version.GetRuntimeName() + " " + version.GetRuntimeVersion()
+	return nil
 }
 
 // Socket is where containerd serves its own interface, and the kubelet's.
@@ -100,8 +121,9 @@ func (n *Node) ConfigureNetwork(list string) error {
 	return os.WriteFile(filepath.Join(n.networks(), "pods.conflist"), []byte(list), 0o600)
 }
 
-func (n *Node) networks() string { return filepath.Join(n.directory, "cni") }
-func (n *Node) logFile() string  { return filepath.Join(n.directory, "log") }
+func (n *Node) networks() string   { return filepath.Join(n.directory, "cni") }
+func (n *Node) logFile() string    { return filepath.Join(n.directory, "log") }
+func (n *Node) configFile() string { return filepath.Join(n.directory, "config.toml") }
 
 var configuration = template.Must(template.New("").Parse(`version = 2
 root = "{{.Directory}}/root"
@@ -123,7 +145,7 @@ state = "{{.Directory}}/state"
     runtime_type = "io.containerd.runc.v2"
 `))
 
-func (n *Node) startContainerd() error {
+func (n *Node) configure() error {
 	var config bytes.Buffer
 	err := configuration.Execute(&config, map[string]any{"Directory": n.directory, "Streaming": n.Streaming, "Image": Busybox})
 	if err != nil {
@@ -132,14 +154,16 @@ func (n *Node) startContainerd() error {
 	if err := os.Mkdir(n.networks(), 0o700); err != nil {
 		return err
 	}
-	file := filepath.Join(n.directory, "config.toml")
-	if err := os.WriteFile(file, config.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(n.configFile(), config.Bytes(), 0o600); err != nil {
 		return err
 	}
-	if n.log, err = os.Create(n.logFile()); err != nil {
-		return err
-	}
-	process := exec.Command(program("containerd"), "--config", file)
+	n.log, err = os.Create(n.logFile())
+	return err
+}
+
+// run starts containerd as it is configured.
+func (n *Node) run() error {
+	process := exec.Command(program("containerd"), "--config", n.configFile())
 	process.Env = append(os.Environ(), "PATH="+path())
 	process.Stdout, process.Stderr = n.log, n.log
 	if err := process.Start(); err != nil {
@@ -185,6 +209,20 @@ func terminate(process *exec.Cmd) {
 	late := time.AfterFunc(stopTime, func() { _ = process.Process.Kill() })
 	defer late.Stop()
 	_ = process.Wait() // however it did
+}
+
+// Since returns when the streaming server of now was about to listen, as
+// containerd's log has it.
+func (n *Node) Since() (time.Time, error) {
+	all, err := os.ReadFile(n.logFile())
+	if err != nil {
+		return time.Time{}, err
+	}
+	lines := regexp.MustCompile(`(?m)^time="([^"]+)" .*msg="Start streaming server"`).FindAllSubmatch(all, -1)
+	if lines == nil {
+		return time.Time{}, errors.New("containerd did not log that it starts a streaming server")
+	}
+	return time.Parse(time.RFC3339Nano, string(lines[len(lines)-1][1]))
 }
 
 // logged is the end of what containerd logged, for an error.
