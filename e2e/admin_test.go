@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -90,4 +91,36 @@ func TestRulesThatSomebodyElseRemovedAreCountedWhenTheyAreBack(t *testing.T) {
 	e.logs("rules repaired: sessions may have passed unrecorded")
 	e.probe(true, "rules: ok\nlease: ok\n")
 	scraped(t, "exectape_rules_repairs_total", "1")
+}
+
+func TestTwoInstancesOnAHostDoNotAnswerForEachOther(t *testing.T) {
+	needsNode(t)
+	younger := start(t, byNFT.env...)
+	u := run(t, direct, app, cat)
+	u.types("hello\n")
+	u.sees("hello\n")
+	elder := younger.on(t)
+	elder.program.Env = slices.Clone(elder.program.Env) // which has the elder's socket
+	elder.running = younger.follow()
+
+	elder.probe(true, "listener: ok")
+	younger.probe(true, "listener: ok")
+	if n := len(elder.sessions()); n != 1 {
+		t.Errorf("the elder knows of %d sessions, want its own", n)
+	}
+	if n := len(younger.sessions()); n != 0 {
+		t.Errorf("the younger knows of %d sessions, and has none", n)
+	}
+	scraped(t, "exectape_sessions_active", "1") // the elder has the address
+
+	elder.running.Terminate()
+	scraped(t, "exectape_sessions_active", "0") // and leaves it to the younger when it drains
+	elder.probe(false, "listener: exectape is being stopped")
+	younger.probe(true, "listener: ok")
+	if n := len(elder.sessions()); n != 1 {
+		t.Errorf("the elder, draining, knows of %d sessions, want one", n)
+	}
+	u.endsStdin()
+	u.leaves()
+	ends(t, elder.running)
 }
