@@ -43,19 +43,26 @@ func sameEscapes(t *testing.T, text []byte) {
 	if !bytes.Equal(got, want) {
 		t.Fatalf("%q:\ngot  %s\nwant %s", text, got, want)
 	}
+	blocks := max(len(text)/block-1, 0)
+	free := make([]byte, longest*len(text)+2*block)
+	got, want = free[:escapeWords(free, text, blocks)], appendStringByTable(nil, text[:blocks*block])
+	if !bytes.Equal(got, want[1:len(want)-1]) {
+		t.Fatalf("%q, in words:\ngot  %s\nwant %s", text, got, want)
+	}
 }
 
 func TestEveryByteIsEscapedAsByTheTableWhereverItStands(t *testing.T) {
 	for c := range 256 {
 		for length := range 100 {
 			text := bytes.Repeat([]byte{'x'}, length)
+			text = text[:len(text):len(text)] // nothing behind it is to be read
 			for at := range text {
 				text[at] = byte(c)
 				sameEscapes(t, text)
 				text[at] = 'x'
 			}
 		}
-		sameEscapes(t, bytes.Repeat([]byte{byte(c)}, 300))
+		sameEscapes(t, bytes.Repeat([]byte{byte(c)}, 3*piece+1))
 	}
 }
 
@@ -84,6 +91,25 @@ func texts() map[string][]byte {
 		fmt.Fprintf(&ansi, "\x1b[%d;%dH\x1b[0;%dm%5d %-8s\x1b[0m %4.1f\x1b[K\r\n", random.IntN(40), random.IntN(120), 30+random.IntN(8), random.IntN(65536), "kubelet", random.Float64()*100)
 	}
 	return map[string][]byte{"text": text.Bytes(), "ansi": ansi.Bytes()}
+}
+
+func TestNothingBehindATextIsRead(t *testing.T) {
+	page := unix.Getpagesize()
+	memory, err := unix.Mmap(-1, 0, 2*page, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Munmap(memory) })
+	if err := unix.Mprotect(memory[page:], unix.PROT_NONE); err != nil {
+		t.Fatal(err)
+	}
+	for length := range 100 {
+		text := memory[page-length : page]
+		for i := range text {
+			text[i] = "a\n"[i%2]
+		}
+		sameEscapes(t, text)
+	}
 }
 
 // BenchmarkEscape compares in turns, by the CPU time of its thread.

@@ -29,7 +29,7 @@ func (e *Encoder) output(dst []byte, ev session.Event) []byte {
 	}
 	if ev.Stream != e.stream {
 		e.stream = ev.Stream
-		dst = append(appendString(e.begin(dst, ev.At, 's'), ev.Stream.String()), "]\n"...)
+		dst = append(appendString(e.begin(dst, ev.At, 's'), []byte(ev.Stream.String())), "]\n"...)
 	}
 	carry := &e.carries[0]
 	if ev.Stream == session.Stderr {
