@@ -2,7 +2,6 @@ package cast
 
 import (
 	"cmp"
-	"encoding/base64"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -133,7 +132,7 @@ func (e *Encoder) raw(dst []byte, ev session.Event) []byte {
 	for p := ev.Data; len(p) > 0; {
 		n := min(len(p), maxPart)
 		dst = append(append(e.begin(dst, ev.At, 'w'), '"'), ev.From.String()...)
-		dst = base64.StdEncoding.AppendEncode(append(dst, ':'), p[:n])
+		dst = appendBase64(append(dst, ':'), p[:n])
 		dst = append(dst, "\"]\n"...)
 		p = p[n:]
 	}

@@ -1,7 +1,6 @@
 package cast
 
 import (
-	"encoding/base64"
 	"unicode/utf8"
 
 	"exectape/session"
@@ -9,10 +8,6 @@ import (
 
 // maxPart bounds what one line says, and with it how long a line can be.
 const maxPart = 64 << 10
-
-// minText is the least valid text between bytes that are not worth a line of
-// its own. Random bytes are full of short ones.
-const minText = 32
 
 // codes are those of one direction's events.
 type codes struct{ text, binary, carry byte }
@@ -71,41 +66,7 @@ func (e *Encoder) data(dst []byte, ev session.Event, carry *[]byte, as codes) []
 
 func (e *Encoder) binary(dst []byte, ev session.Event, code byte, p []byte) []byte {
 	dst = append(e.begin(dst, ev.At, code), '"')
-	return append(base64.StdEncoding.AppendEncode(dst, p), "\"]\n"...)
-}
-
-// run returns how much of p, which is not empty, one line takes, and whether
-// that is text.
-func run(p []byte) (n int, isText bool) {
-	p = p[:min(len(p), maxPart)]
-	text := validPrefix(p)
-	if text == len(p) || text >= minText {
-		return text, true
-	}
-	for n = text; n < len(p); {
-		if text = validPrefix(p[n:]); text >= minText {
-			break
-		}
-		n += max(text, 1)
-	}
-	return n, false
-}
-
-// validPrefix returns how many bytes of p are UTF-8 before the first that is
-// not.
-func validPrefix(p []byte) int {
-	if utf8.Valid(p) {
-		return len(p)
-	}
-	n := 0
-	for n < len(p) {
-		_, size := utf8.DecodeRune(p[n:])
-		if size == 1 && p[n] >= utf8.RuneSelf {
-			break
-		}
-		n += size
-	}
-	return n
+	return append(appendBase64(dst, p), "\"]\n"...)
 }
 
 // partialRune returns how many bytes at the end of p can be the beginning of a
