@@ -274,6 +274,8 @@ func TestAnElderThatStopsTouchesNoRuleOfTheYounger(t *testing.T) {
 				t.Fatal(err)
 			}
 			before := rules(t)
+			e.run("rules", "check")
+			e.run("rules", "apply") // of which nobody has to know who has them
 			elder.Terminate()
 			ends(t, elder)
 			if after := rules(t); after != before {

@@ -68,12 +68,18 @@ func (t table) check(rules []string, jump string) []string {
 	return wrong
 }
 
-// leftovers returns in words what clear would delete.
-func (t table) leftovers() []string {
+// jumpsLeft returns in words what unjump would delete.
+func (t table) jumpsLeft() []string {
 	var wrong []string
 	for range t.jumps() {
 		wrong = append(wrong, "a jump from OUTPUT to "+Chain+" is left over")
 	}
+	return wrong
+}
+
+// leftovers returns in words what clear would delete.
+func (t table) leftovers() []string {
+	wrong := t.jumpsLeft()
 	if t.has(Chain) {
 		wrong = append(wrong, "chain "+Chain+" is left over")
 	}

@@ -53,6 +53,14 @@ func (t table) instances() []Instance {
 	return all
 }
 
+// leading returns the instances whose rules take effect.
+func (t table) leading() []Instance {
+	if len(t.jumps()) == 0 {
+		return nil
+	}
+	return t.instances()
+}
+
 func youngestFirst(all []Instance) {
 	slices.SortFunc(all, func(a, b Instance) int {
 		switch {

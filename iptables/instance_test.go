@@ -55,6 +55,25 @@ func TestAYoungerInstanceComesBehindTheElderAndThenInItsPlace(t *testing.T) {
 	})
 }
 
+// The elder had targets of both families, the younger has none of this one.
+func TestRulesThatAreLeftForOpenConnectionsAreNobodys(t *testing.T) {
+	everywhere(t, func(t test) {
+		elder, younger := twoInstances(t)
+		t.cfg = elder
+		t.apply()
+		t.cfg = younger
+		t.cfg.Targets, t.cfg.Live = nil, true
+		t.apply()
+		view, err := t.tables.Look(t.Context(), t.cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(view.Instances) > 0 || len(view.Problems) > 0 {
+			t.Errorf("there are %v; %v", view.Instances, view.Problems)
+		}
+	})
+}
+
 func TestTheYoungersLeaseIsNotNeededWhileTheEldersHolds(t *testing.T) {
 	everywhere(t, func(t test) {
 		elder, younger := twoInstances(t)

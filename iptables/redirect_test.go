@@ -63,6 +63,28 @@ func TestOpenConnectionsOutliveWhateverBecomesOfTheRules(t *testing.T) {
 	})
 }
 
+func TestOpenConnectionsOutliveTheLastTarget(t *testing.T) {
+	everywhere(t, func(t test) {
+		target := t.cfg.Targets[0]
+		listen(t, target, "the target")
+		listen(t, netip.AddrPortFrom(t.loopback, t.cfg.Port), "exectape")
+		t.cfg.Live = true
+		t.apply()
+		redirected := dial(t, target, 0)
+		t.cfg.Targets = nil
+		t.wantProblems("the last target has gone", "a jump from OUTPUT to EXECTAPE is left over")
+		t.apply()
+		t.wantProblems("without targets")
+		t.wantAnswer("to what is no target any more", target, "the target")
+		if got := answer(t, redirected); got != "exectape" {
+			t.Errorf("on the redirected connection %s answers", got)
+		}
+		t.cfg.Targets = []netip.AddrPort{target}
+		t.apply()
+		t.wantAnswer("when the target is back", target, "exectape")
+	})
+}
+
 func (t test) wantAnswer(when string, to netip.AddrPort, want string) {
 	t.Helper()
 	if got := answer(t, dial(t, to, 0)); got != want {

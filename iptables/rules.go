@@ -22,6 +22,7 @@ type Config struct {
 	Lease   time.Duration    // for how long Renew makes the rules hold; 0: they hold by themselves
 
 	Generation uint64     // of whoever listens at Port; 0: the rules are set by hand
+	Live       bool       // connections may be open that need the chain, so it is not deleted for want of targets
 	Behind     []Instance // whose rules stay where they are, before ours, as long as ours are to come after
 }
 

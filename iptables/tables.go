@@ -58,7 +58,10 @@ func (t *Tables) Apply(ctx context.Context, cfg Config) error {
 	}
 	err := t.change(ctx, func(c commands, nat table) ([]string, error) {
 		rules := t.rules(c, nat, cfg)
-		if len(rules) == 0 {
+		switch {
+		case len(rules) == 0 && t.stays(c, cfg):
+			return nat.unjump(), nil
+		case len(rules) == 0:
 			return nat.clear()
 		}
 		return nat.put(rules, cfg.jump().String()), nil
@@ -125,7 +128,7 @@ type Problem string
 // A View is what there was of ours in the tables at one moment.
 type View struct {
 	Problems  []Problem  // where that was not what it should be
-	Instances []Instance // whose rules there were, the youngest first
+	Instances []Instance // whose rules took effect, the youngest first
 }
 
 // Look compares what is there with what cfg says should be.
@@ -139,19 +142,31 @@ func (t *Tables) Look(ctx context.Context, cfg Config) (View, error) {
 		if err != nil {
 			return view, fmt.Errorf("iptables: %s (%s): %w", c.family, c.backend, err)
 		}
-		wrong := nat.leftovers()
-		if rules := t.rules(c, nat, cfg); len(rules) > 0 {
-			wrong = nat.check(rules, cfg.jump().String())
-		}
+		wrong := t.wrong(c, nat, cfg)
 		for _, words := range wrong {
 			view.Problems = append(view.Problems, Problem(fmt.Sprintf("%s (%s): %s", c.family, c.backend, words)))
 		}
-		view.Instances = append(view.Instances, nat.instances()...)
+		view.Instances = append(view.Instances, nat.leading()...)
 	}
 	youngestFirst(view.Instances)
 	view.Instances = slices.Compact(view.Instances)
 	return view, nil
 }
+
+// wrong returns in words what Apply would change in nat.
+func (t *Tables) wrong(c commands, nat table, cfg Config) []string {
+	rules := t.rules(c, nat, cfg)
+	switch {
+	case len(rules) > 0:
+		return nat.check(rules, cfg.jump().String())
+	case t.stays(c, cfg):
+		return nat.jumpsLeft()
+	}
+	return nat.leftovers()
+}
+
+// stays reports whether a chain without rules may stay where it is.
+func (t *Tables) stays(c commands, cfg Config) bool { return cfg.Live && c.backend == t.backend }
 
 // rules returns what belongs in our chain of c, where nat has what is there now.
 func (t *Tables) rules(c commands, nat table, cfg Config) []string {

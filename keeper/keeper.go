@@ -44,6 +44,7 @@ type Keeper struct {
 // New returns a Keeper of rules that are not there yet.
 func New(cfg Config, log *zap.Logger) *Keeper {
 	k := &Keeper{Config: cfg, log: log, wake: make(chan struct{}, 1)}
+	k.Rules.Live = true
 	k.last.err = errors.New("they are not in place yet")
 	k.lease = &lease{
 		length: cfg.Rules.Lease,

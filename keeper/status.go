@@ -44,7 +44,7 @@ func (k *Keeper) Status() Status {
 // Rules returns what is wrong with the rules.
 func (s Status) Rules() error {
 	if s.Replaced {
-		return errors.New("they are those of a younger exectape")
+		return nil // nothing that this exectape would have to put right
 	}
 	errs := []error{s.Err}
 	for _, p := range s.Problems {
