@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -66,4 +67,31 @@ func (t tape) all(code string) (data []string) {
 		}
 	}
 	return data
+}
+
+// output returns the very bytes of stdout and stderr. What a carry says is said
+// again by the next event of its stream.
+func (t tape) output() (stdout, stderr []byte) {
+	streams := map[string][]byte{}
+	carried := map[string]int{}
+	name := "stdout"
+	for _, e := range t.events {
+		data := []byte(e.data)
+		switch e.code {
+		case "s":
+			name = e.data
+			continue
+		case "b", "c":
+			data, _ = base64.StdEncoding.DecodeString(e.data) // else they are missing
+		case "o":
+		default:
+			continue
+		}
+		streams[name] = append(streams[name][:len(streams[name])-carried[name]], data...)
+		carried[name] = 0
+		if e.code == "c" {
+			carried[name] = len(data)
+		}
+	}
+	return streams["stdout"], streams["stderr"]
 }

@@ -22,13 +22,14 @@ type Session struct {
 	keyboard *io.PipeWriter
 	sizes    sizes
 	ended    chan error
-	seen     int // how much of Stdout the user has waited for
+	over     chan struct{} // closed when the session has ended
+	seen     int           // how much of Stdout the user has waited for
 }
 
 // Open opens the session of process at u. It ends by itself, or with ctx.
 func (k Kubelet) Open(ctx context.Context, u *url.URL, process Process) *Session {
 	stdin, keyboard := io.Pipe()
-	s := &Session{keyboard: keyboard, sizes: make(sizes), ended: make(chan error, 1)}
+	s := &Session{keyboard: keyboard, sizes: make(sizes), ended: make(chan error, 1), over: make(chan struct{})}
 	streams := remotecommand.StreamOptions{Stdout: &s.Stdout, Tty: process.TTY}
 	if process.TTY {
 		streams.TerminalSizeQueue = s.sizes
@@ -43,6 +44,7 @@ func (k Kubelet) Open(ctx context.Context, u *url.URL, process Process) *Session
 		_ = stdin.CloseWithError(errors.Join(errEnded, err)) // for Send
 		_ = s.Stdout.Close()
 		_ = s.Stderr.Close()
+		close(s.over)
 		s.ended <- err
 	}()
 	return s
@@ -64,6 +66,8 @@ func (s *Session) Resize(ctx context.Context, cols, rows uint16) error {
 	select {
 	case s.sizes <- remotecommand.TerminalSize{Width: cols, Height: rows}:
 		return nil
+	case <-s.over:
+		return errEnded
 	case <-ctx.Done():
 		return fmt.Errorf("the session takes no size: %w", ctx.Err())
 	}

@@ -57,8 +57,10 @@ func runOnTerminal(ctx context.Context, command []string, in io.Reader, out io.W
 	if in != nil {
 		go func() { _, _ = io.Copy(ours, in) }() // whichever ends first
 	}
-	// It ends, with an error, when the last process has closed the terminal.
+	// It ends, with an error, when the last process has closed the terminal, or
+	// when the client is gone: then the terminal hangs up.
 	_, _ = io.Copy(out, ours)
+	_ = ours.Close()
 	return outcome(cmd.Wait())
 }
 
