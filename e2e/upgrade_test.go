@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,12 +21,19 @@ import (
 )
 
 // upgrades are the policies, each with another backend.
-var upgrades = []struct {
-	name string
-	env  []string
-}{
+var upgrades = []upgraded{
 	{"open, by iptables-nft", []string{"EXECTAPE_IPTABLES=nft"}},
 	{"closed, by iptables-legacy", []string{"EXECTAPE_IPTABLES=legacy", closed}},
+}
+
+type upgraded struct {
+	name string
+	env  []string
+}
+
+// restore is the command by which its rules are written.
+func (u upgraded) restore() string {
+	return "iptables-" + strings.TrimPrefix(u.env[0], "EXECTAPE_IPTABLES=") + "-restore"
 }
 
 // follow starts a younger exectape beside the one that runs, which it returns.
@@ -193,8 +201,8 @@ func (l *load) session(n int) {
 	}
 }
 
-// A saboteur stands in for an iptables-restore, and kills the exectape that runs
-// it.
+// A saboteur stands in for an iptables-restore, and at one of its runs kills the
+// exectape that runs it, or takes its time.
 const saboteur = `#!/bin/sh
 dir=${0%/*}
 echo >> $dir/count
@@ -202,6 +210,7 @@ n=$(wc -l < $dir/count)
 [ "$n before" = "$(cat $dir/when)" ] && kill -9 $PPID && exit 1
 "$(cat $dir/real)" "$@"
 code=$?
+[ "$n waits" = "$(cat $dir/when)" ] && sleep 2
 [ "$n after" = "$(cat $dir/when)" ] && kill -9 $PPID
 exit $code
 `
@@ -233,7 +242,7 @@ func TestAYoungerThatIsKilledBeforeItIsReadyChangesNothing(t *testing.T) {
 				live.sees("before\n")
 
 				younger := e.program
-				younger.Env = append(younger.Env, sabotaged(t, "iptables-"+strings.TrimPrefix(u.env[0], "EXECTAPE_IPTABLES=")+"-restore", when),
+				younger.Env = append(younger.Env, sabotaged(t, u.restore(), when),
 					"EXECTAPE_SOCKET="+filepath.Join(shortDirectory(t), "socket"))
 				if _, err := younger.Start(patiently(t)); err == nil {
 					t.Fatal("the younger became ready")
@@ -281,6 +290,100 @@ func TestAnElderThatStopsTouchesNoRuleOfTheYounger(t *testing.T) {
 			if after := rules(t); after != before {
 				t.Errorf("the rules after the elder has stopped:\n%s\nand before:\n%s", after, before)
 			}
+			wantRecorded(e, hello(t, direct))
+		})
+	}
+}
+
+func TestAnElderThatHangsIsReplacedAllTheSame(t *testing.T) {
+	needsNode(t)
+	for _, u := range upgrades {
+		t.Run(u.name, func(t *testing.T) {
+			e := start(t, u.env...)
+			if err := e.running.Freeze(); err != nil {
+				t.Fatal(err)
+			}
+			elder := e.follow()
+			wantRecorded(e, hello(t, direct))
+			before := rules(t)
+			if err := elder.Thaw(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := elder.Log.Next(patiently(t), "replaced by a younger exectape: what is going on here goes on"); err != nil {
+				t.Fatal(err)
+			}
+			elder.Terminate()
+			ends(t, elder)
+			if after := rules(t); after != before {
+				t.Errorf("the rules after the elder has gone on and stopped:\n%s\nand before:\n%s", after, before)
+			}
+			wantRecorded(e, hello(t, direct))
+		})
+	}
+}
+
+func TestAnElderThatIsStoppedTooEarlyWaitsForTheYounger(t *testing.T) {
+	needsNode(t)
+	for _, u := range upgrades {
+		t.Run(u.name, func(t *testing.T) {
+			runtime := startLocal(t)
+			e := start(t, append(u.env, "EXECTAPE_TARGETS="+runtime.Streaming.String(), "EXECTAPE_LOG_LEVEL=info")...)
+			others := beginLoad(t, runtime, 100*time.Millisecond)
+			elder := e.running
+			slow := e.program.Env
+			e.program.Env = append(slow, sabotaged(t, u.restore(), "1 waits"))
+			early := make(chan struct{})
+			go func() {
+				defer close(early)
+				eventually(t, "the younger's rules are behind the elder's", func(context.Context) bool {
+					all := rules(t)
+					return strings.Contains(all, "--to-ports 1015") && strings.Contains(all, "--to-ports 1016")
+				})
+				elder.Terminate()
+			}()
+			e.follow()
+			<-early
+			ends(t, elder)
+			begun := others.end()
+			e.stop()
+			if casts := e.texts(); len(casts) != begun {
+				t.Errorf("there are %d casts of %d sessions", len(casts), begun)
+			}
+		})
+	}
+}
+
+func TestTwoThatStartAtOnceAgree(t *testing.T) {
+	needsNode(t)
+	for _, u := range upgrades {
+		t.Run(u.name, func(t *testing.T) {
+			e := newExectape(t, u.env...)
+			another := e.program
+			another.Env = append(slices.Clone(another.Env), "EXECTAPE_SOCKET="+filepath.Join(shortDirectory(t), "socket"))
+			both := make(chan *recorder.Recorder)
+			for _, program := range []recorder.Program{e.program, another} {
+				go func() {
+					r, err := program.Start(patiently(t))
+					if err != nil {
+						t.Error(err)
+					}
+					both <- r
+				}()
+			}
+			e.running = <-both
+			second := <-both
+			if e.running == nil || second == nil {
+				t.FailNow()
+			}
+			eventually(t, "one gives way to the other", func(context.Context) bool {
+				const message = "replaced by a younger exectape: what is going on here goes on"
+				if e.running.Log.Count(message) > 0 {
+					e.running, second = second, e.running
+				}
+				return second.Log.Count(message) > 0
+			})
+			second.Terminate()
+			ends(t, second)
 			wantRecorded(e, hello(t, direct))
 		})
 	}

@@ -35,6 +35,8 @@ func (k *Keeper) check(ctx context.Context) {
 		k.takeBack(ctx)
 	case t.role == replaced:
 		// Somebody else removed its rules. It puts them back.
+	case t.role == behind:
+		k.takeBack(ctx) // it failed halfway
 	case k.toldOfChange():
 		k.follow(ctx)
 	case len(view.Problems) == 0:
@@ -53,7 +55,7 @@ func (k *Keeper) toldOfChange() bool {
 
 // follow makes the rules those of other targets.
 func (k *Keeper) follow(ctx context.Context) {
-	if err := k.write(ctx); err != nil {
+	if err := k.rewrite(ctx); err != nil {
 		k.failed(ctx, "rules can't be changed", nil, err)
 		return
 	}
@@ -64,7 +66,7 @@ func (k *Keeper) follow(ctx context.Context) {
 // repair puts back what is missing. For as long as it was, sessions may have
 // passed by, whatever the policy.
 func (k *Keeper) repair(ctx context.Context, problems []iptables.Problem) {
-	if err := k.write(ctx); err != nil {
+	if err := k.rewrite(ctx); err != nil {
 		k.failed(ctx, "rules can't be repaired", problems, err)
 		return
 	}
@@ -72,13 +74,22 @@ func (k *Keeper) repair(ctx context.Context, problems []iptables.Problem) {
 	k.log.Warn("rules repaired: sessions may have passed unrecorded", zap.Any("problems", problems), zap.Duration("for_at_most", open))
 }
 
-// write writes the rules, and at once the lease: with them its list may have
-// been born anew.
-func (k *Keeper) write(ctx context.Context) error {
+// write writes rules, and at once the lease: with them its list may have been
+// born anew.
+func (k *Keeper) write(ctx context.Context, rules iptables.Config) error {
+	if err := k.Tables.Apply(ctx, rules); err != nil {
+		return err
+	}
+	return k.lease.renew(ctx)
+}
+
+// rewrite writes the rules that were written before. A lease that is not renewed
+// is told of, and renewed when it can be.
+func (k *Keeper) rewrite(ctx context.Context) error {
 	if err := k.Tables.Apply(ctx, k.rules()); err != nil {
 		return err
 	}
-	_ = k.lease.renew(ctx) // which tells of it itself, and is tried again every second
+	_ = k.lease.renew(ctx)
 	return nil
 }
 

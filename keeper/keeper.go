@@ -66,6 +66,7 @@ func (k *Keeper) Start(ctx context.Context) error {
 	if err := k.takeOver(ctx); err != nil {
 		return err
 	}
+	k.sound()
 	k.log.Info("rules in place", zap.Stringer("iptables", k.Tables.Backend()),
 		zap.Duration("lease", k.lease.length), zap.Uint64("generation", k.rules().Generation))
 	return nil

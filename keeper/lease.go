@@ -28,13 +28,12 @@ type lease struct {
 	open    time.Duration // for how long it had lapsed, in all
 }
 
-const (
-	// renewEvery is how often it is renewed.
-	renewEvery = time.Second
+// renewEvery is how often it is renewed.
+const renewEvery = time.Second
 
-	// probeTime is how long a probe may take. A lease has at least two seconds.
-	probeTime = time.Second
-)
+// probeTime is how long a probe may take. One that is answered late is better
+// than none: while very many connections come in, accept is behind.
+func (l *lease) probeTime() time.Duration { return max(l.length, renewEvery) }
 
 // keep renews the lease until ctx ends. It calls gone when there is no rule any
 // more that the lease could be written to.
@@ -61,7 +60,7 @@ func (l *lease) keep(ctx context.Context, gone func()) {
 func (l *lease) renew(ctx context.Context) error {
 	l.renewing.Lock()
 	defer l.renewing.Unlock()
-	probing, cancel := context.WithTimeout(ctx, probeTime)
+	probing, cancel := context.WithTimeout(ctx, l.probeTime())
 	defer cancel()
 	err := l.probe(probing)
 	before := time.Now() // the kernel's stamp is a little younger

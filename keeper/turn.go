@@ -50,24 +50,19 @@ func (k *Keeper) takeOver(ctx context.Context) error {
 	}
 	rules := k.nextGeneration(view.Instances)
 	k.lease.resume()
-	if rules.Behind = k.alive(view.Instances); len(rules.Behind) > 0 {
-		k.become(behind, iptables.Instance{})
-		if err := k.Tables.Apply(ctx, rules); err != nil {
-			return err
-		}
-		if err := k.lease.renew(ctx); err != nil {
-			return err
-		}
-		rules.Behind = nil
+	if rules.Behind = k.alive(view.Instances); len(rules.Behind) == 0 {
+		k.become(first, iptables.Instance{}) // what is there after an error is ours to remove
+		return k.write(ctx, rules)
+	}
+	k.become(behind, iptables.Instance{}) // what is there after an error is the elder's to put right
+	if err := k.write(ctx, rules); err != nil {
+		return err
+	}
+	rules.Behind = nil
+	if err := k.write(ctx, rules); err != nil {
+		return err
 	}
 	k.become(first, iptables.Instance{})
-	if err := k.Tables.Apply(ctx, rules); err != nil {
-		return err
-	}
-	if err := k.lease.renew(ctx); err != nil {
-		return err
-	}
-	k.sound()
 	return nil
 }
 
@@ -134,6 +129,7 @@ func (k *Keeper) takeBack(ctx context.Context) {
 		k.failed(ctx, "rules can't be taken back", nil, err)
 		return
 	}
+	k.sound()
 	k.log.Warn("rules taken back: the younger exectape has gone, or is about to", zap.Uint64("generation", k.rules().Generation))
 }
 
