@@ -1,8 +1,11 @@
 package e2e_test
 
 import (
+	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	"exectape/e2e/kubelet"
@@ -17,13 +20,20 @@ func knowing(t *testing.T, env ...string) *exectape {
 	return start(t, append([]string{"EXECTAPE_RUNTIME_STATE=" + runtime.State()}, env...)...)
 }
 
-// pod runs a pod of that name, more or less.
+// pod runs a pod of that name, more or less, until the test ends.
 func pod(t *testing.T, name string) *node.Pod {
 	t.Helper()
-	p, err := runtime.RunPod(patiently(t), name+"-"+rand.Text()[:5])
+	p, err := runtime.RunPod(patiently(t), name+"-"+strings.ToLower(rand.Text()[:5]))
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if err := p.Remove(ctx); err != nil {
+			t.Error(err)
+		}
+	})
 	return p
 }
 
@@ -52,7 +62,7 @@ func TestASessionIsKnownByItsContainer(t *testing.T) {
 			{Command: shell("exit 3"), TTY: true},
 		} {
 			t.Run(fmt.Sprintf("%s, stdin %v, tty %v, %q", name, process.Stdin, process.TTY, process.Command), func(t *testing.T) {
-				c := container(t, p, "app-"+rand.Text()[:5], sleeper)
+				c := container(t, p, "app-"+strings.ToLower(rand.Text()[:5]), sleeper)
 				u := run(t, direct, c, process)
 				if process.Stdin {
 					u.types("hello\n")
@@ -62,7 +72,9 @@ func TestASessionIsKnownByItsContainer(t *testing.T) {
 				if i := r.Identity; i.ContainerID != c.ID() || i.Confidence != session.ConfidenceExact || i.Pod != p.Name() || i.Namespace != "default" {
 					t.Errorf("identity %+v, want container %s of pod %s", i, c.ID(), p.Name())
 				}
-				t.Log(r.file)
+				if i := r.Identity; !slices.Equal(i.Command, process.Command) || i.User != "0:0" {
+					t.Errorf("it is known to run %q as %s, want %q as 0:0", i.Command, i.User, process.Command)
+				}
 			})
 		}
 	}

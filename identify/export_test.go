@@ -2,7 +2,10 @@ package identify
 
 // Shut is what Run does last. Without Run, a Resolver sees what has happened
 // whenever it is asked something.
-func (r *Resolver) Shut() { r.end() }
+func (r *Resolver) Shut() {
+	r.end()
+	r.endProcesses()
+}
 
 // CatchUp is what Run does whenever something happens.
 func (r *Resolver) CatchUp() {

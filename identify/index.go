@@ -16,14 +16,15 @@ import (
 //	io.containerd.grpc.v1.cri/containers/<CONTAINER>/io/<RANDOM>/<CONTAINER>-{stdin,stdout,stderr}
 //	io.containerd.grpc.v1.cri/containers/<CONTAINER>/io/<RANDOM>/<EXEC>-{stdin,stdout,stderr}
 //	io.containerd.runtime.v2.task/k8s.io/<CONTAINER>/config.json
-//	io.containerd.runtime.v2.task/k8s.io/<CONTAINER>/<EXEC>.pid
 //
 // A container costs one watch, an exec another one until its FIFOs are there.
 type index struct {
 	top     string // where the containers' directories are
 	bundles string
 	made    func(*exec) // told of each exec that was made, in order
+	shaped  func(*exec) // and of each of which it is known now what it runs
 	gone    func(*exec) // and of each that has ended
+	missed  func()      // execs may have been made and have ended unseen
 
 	in         *inotify
 	watches    map[int32]watched
@@ -45,10 +46,13 @@ type exec struct {
 	path      string
 	watch     int32 // of the directory, while not all of it is known; 0: none
 
-	id            string // "": no FIFO is there yet
-	stdin, stderr bool
-	old           bool // it was there when the index was made
-	ended         bool
+	id      string // "": no FIFO is there yet
+	own     bool   // it is its container's
+	unseen  bool   // it ended before its FIFOs were seen
+	stdin   bool
+	old     bool // it was there when the index was made
+	ended   bool
+	process *process // what it runs; nil: not known
 
 	matching
 }
@@ -58,7 +62,9 @@ func newIndex(state string) *index {
 		top:     filepath.Join(state, "io.containerd.grpc.v1.cri/containers"),
 		bundles: filepath.Join(state, "io.containerd.runtime.v2.task/k8s.io"),
 		made:    func(*exec) {},
+		shaped:  func(*exec) {},
 		gone:    func(*exec) {},
+		missed:  func() {},
 	}
 }
 
@@ -88,7 +94,7 @@ func (x *index) close() {
 }
 
 func (x *index) watch(w watched, mask uint32) (int32, error) {
-	wd, err := x.in.add(w.path, mask)
+	wd, err := x.in.add(w.path, mask|unix.IN_ONLYDIR)
 	if err != nil {
 		return 0, err
 	}
@@ -142,7 +148,7 @@ func (x *index) happened(w watched, e event) {
 	case w.container == nil:
 		x.removeContainer(e.name)
 	case w.exec != nil:
-		x.look(w.exec)
+		x.seen(w.exec, e.name)
 	case filepath.Base(w.path) != "io":
 		if e.name == "io" {
 			x.watchIO(w.container)
@@ -194,9 +200,11 @@ func (x *index) watchIO(c *container) {
 
 // blind notes that the execs of a container can't be seen, unless it is gone.
 func (x *index) blind(c *container, err error) {
-	if !errors.Is(err, fs.ErrNotExist) {
-		x.unwatched[c.id] = true
+	if errors.Is(err, fs.ErrNotExist) {
+		x.missed()
+		return
 	}
+	x.unwatched[c.id] = true
 }
 
 func (x *index) removeContainer(id string) {
@@ -204,13 +212,13 @@ func (x *index) removeContainer(id string) {
 	if c == nil {
 		return
 	}
+	delete(x.containers, id)
 	for _, wd := range c.watches {
 		x.unwatch(wd)
 	}
 	for name := range c.execs {
 		x.removeIO(c, name)
 	}
-	delete(x.containers, id)
 	delete(x.unwatched, id)
 }
 
@@ -220,51 +228,44 @@ func (x *index) addIO(c *container, name string) {
 		return
 	}
 	e := &exec{container: c, path: filepath.Join(x.top, c.id, "io", name), old: x.scanning}
+	c.execs[name] = e
 	wd, err := x.watch(watched{path: e.path, container: c, exec: e}, unix.IN_CREATE)
-	if errors.Is(err, fs.ErrNotExist) {
-		return // it was quick
-	}
-	if err != nil {
-		x.blind(c, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		x.removeIO(c, name) // it was quick
+		return
+	case err != nil:
+		x.unwatched[c.id] = true
 	}
 	e.watch = wd
-	c.execs[name] = e
-	x.look(e)
+	files := list(e.path)
+	for _, file := range files {
+		if strings.HasSuffix(file, "-stdin") {
+			e.stdin = true // a listing has no order
+		}
+	}
+	for _, file := range files {
+		x.seen(e, file)
+	}
 }
 
-// look reads which FIFOs there are. containerd makes them in the order stdin,
-// stdout, stderr, so once there is a stdout it is known whether there is a stdin.
-func (x *index) look(e *exec) {
-	var stdout bool
-	id := ""
-	for _, file := range list(e.path) {
-		at := strings.LastIndexByte(file, '-')
-		if at < 0 {
-			continue
-		}
-		id = file[:at]
-		switch file[at+1:] {
-		case "stdin":
-			e.stdin = true
-		case "stdout":
-			stdout = true
-		case "stderr":
-			e.stderr = true
-		}
-	}
-	if !stdout {
+// seen takes a FIFO. containerd makes them in the order stdin, stdout, stderr, so
+// once there is a stdout it is known whether there is a stdin.
+func (x *index) seen(e *exec, file string) {
+	at := strings.LastIndexByte(file, '-')
+	if at < 0 {
 		return
 	}
-	own := id == e.container.id
-	if own {
+	id, stream := file[:at], file[at+1:]
+	e.own = id == e.container.id
+	e.stdin = e.stdin || stream == "stdin"
+	if stream == "stdin" || e.id != "" {
+		return
+	}
+	x.unwatch(e.watch)
+	e.watch = 0
+	if e.own {
 		e.container.stdin = e.stdin
-		delete(e.container.execs, filepath.Base(e.path))
-	}
-	if own || e.stdin || e.stderr {
-		x.unwatch(e.watch)
-		e.watch = 0
-	}
-	if own || e.id != "" {
 		return
 	}
 	e.id = id
@@ -279,26 +280,19 @@ func (x *index) removeIO(c *container, name string) {
 	x.unwatch(e.watch)
 	e.watch, e.ended = 0, true
 	delete(c.execs, name)
-	if e.id != "" {
-		x.gone(e)
+	if e.own {
+		return
 	}
+	if e.id == "" {
+		e.unseen = true
+		x.made(e)
+	}
+	x.gone(e)
 }
 
 // session reports whether a session made e, and nobody else can have: a probe or
-// a hook has no stdin and no terminal. It is sure only once all FIFOs are there,
-// as they are when the process has been started.
-func (x *index) session(e *exec) bool {
-	switch {
-	case e.stdin:
-		return true
-	case e.stderr:
-		return false
-	case e.ended: // its directory was watched until then
-		return true
-	}
-	_, err := os.Lstat(filepath.Join(x.bundles, e.container.id, e.id+".pid"))
-	return err == nil
-}
+// a hook has no stdin and no terminal.
+func (e *exec) session() bool { return e.stdin || e.process != nil && e.process.tty }
 
 // list returns the names in a directory, and none if it is gone.
 func list(directory string) []string {

@@ -40,11 +40,11 @@ func newInotify() (*inotify, error) {
 	return &inotify{fd: fd, file: file, raw: raw}, nil
 }
 
-// add watches a directory. It fails for what is none, such as a symbolic link.
-func (in *inotify) add(directory string, mask uint32) (watch int32, err error) {
-	wd, err := unix.InotifyAddWatch(in.fd, directory, mask|unix.IN_ONLYDIR|unix.IN_DONT_FOLLOW|unix.IN_EXCL_UNLINK)
+// add watches a directory or a file. It follows no symbolic link.
+func (in *inotify) add(path string, mask uint32) (watch int32, err error) {
+	wd, err := unix.InotifyAddWatch(in.fd, path, mask|unix.IN_DONT_FOLLOW)
 	if err != nil {
-		return 0, fmt.Errorf("watch %s: %w", directory, err)
+		return 0, fmt.Errorf("watch %s: %w", path, err)
 	}
 	return int32(wd), nil
 }

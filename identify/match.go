@@ -25,17 +25,21 @@ func (r *Resolver) made(e *exec) {
 			r.link(t, e)
 		}
 	}
-	if len(e.may) == 0 && !e.strange && r.index.session(e) {
-		r.strangers()
-	}
 	for t := range e.may {
 		r.open(t)
 	}
-	r.settleExec(e)
+	r.settle(e)
 }
 
-// gone takes an exec that has ended, of which all is known now.
-func (r *Resolver) gone(e *exec) { r.settleExec(e) }
+// shaped takes that it is known now what an exec runs, or that it never will be.
+func (r *Resolver) shaped(e *exec) {
+	switch {
+	case e.owner != nil:
+		e.owner.publish()
+	case e.may != nil:
+		r.settle(e)
+	}
+}
 
 // strangers notes that a session went another way: for a while, an exec that
 // only one session here can have made may be somebody else's all the same.
@@ -61,73 +65,91 @@ func (r *Resolver) link(t *trace, e *exec) {
 	e.may[t] = struct{}{}
 }
 
+func unlink(t *trace, e *exec) {
+	delete(t.may, e)
+	delete(e.may, t)
+}
+
 // forget drops what t may have started, which it may have started all the same.
 func (r *Resolver) forget(t *trace) {
 	for e := range t.may {
 		e.strange = true
-		delete(e.may, t)
+		unlink(t, e)
 	}
-	clear(t.may)
-}
-
-// settleExec gives an exec to the only session that can have made it.
-func (r *Resolver) settleExec(e *exec) {
-	if e.owner != nil || e.strange || len(e.may) != 1 || time.Now().Before(r.doubt) || !r.index.session(e) {
-		return
-	}
-	for t := range e.may {
-		if !t.blind {
-			r.assign(t, e)
-		}
-	}
-}
-
-// settleTrace gives a session that has started the only exec that it can have
-// made.
-func (r *Resolver) settleTrace(t *trace) {
-	if t.exec != nil || !t.began || t.blind || t.vague || len(t.may) != 1 {
-		return
-	}
-	for e := range t.may {
-		r.assign(t, e)
-	}
-}
-
-// assign gives e to t. What that leaves to others may settle them, too.
-func (r *Resolver) assign(t *trace, e *exec) {
-	t.exec, e.owner = e, t
-	delete(r.traces, t)
-	others, sessions := t.may, e.may
-	t.may, e.may = map[*exec]struct{}{}, map[*trace]struct{}{}
-	r.open(t)
-	for other := range others {
-		if other != e {
-			delete(other.may, t)
-		}
-	}
-	for session := range sessions {
-		if session != t {
-			delete(session.may, e)
-		}
-	}
-	for other := range others {
-		r.settleExec(other)
-	}
-	for session := range sessions {
-		r.settleTrace(session)
-		session.publish()
-	}
-	t.publish()
 }
 
 // exclude drops those of t's execs that it can't have started after all.
 func (r *Resolver) exclude(t *trace, wrong func(*exec) bool) {
+	var freed []*exec
 	for e := range t.may {
 		if wrong(e) {
-			delete(t.may, e)
-			delete(e.may, t)
-			r.settleExec(e)
+			unlink(t, e)
+			freed = append(freed, e)
 		}
 	}
-	r.settleTrace(t)
+	for _, e := range freed {
+		r.settle(e)
+	}
+	if len(freed) > 0 && t.began {
+		r.settle(nil, t)
+	}
+}
+
+// bySession reports whether a session made e for sure, and one that is known here.
+func (r *Resolver) bySession(e *exec) bool {
+	return e.session() && !e.strange && !time.Now().Before(r.doubt)
+}
+
+// settle draws the conclusions from who can belong to whom, after something of
+// that has changed: for all that hangs together with an exec, or with sessions.
+func (r *Resolver) settle(e *exec, sessions ...*trace) {
+	p := newPuzzle(e, sessions)
+	for _, e := range p.execs {
+		for t := range e.may {
+			if !t.fits(e) {
+				unlink(t, e)
+			}
+		}
+		p.owned[e] = r.bySession(e)
+	}
+	execs, lost := p.solve()
+	for _, e := range execs {
+		e.strange = true
+		r.strangers()
+	}
+	for _, t := range lost {
+		t.blind = true
+	}
+	if len(execs)+len(lost) > 0 {
+		r.settle(e, sessions...) // without what they were thought to be
+		return
+	}
+	part := p.parts()
+	for _, t := range p.sessions {
+		own := p.started[t]
+		if own != nil && part[t] != part[own] {
+			r.assign(t, own)
+		}
+		for e := range t.may {
+			if e != own && part[t] != part[e] {
+				unlink(t, e)
+			}
+		}
+	}
+	for _, t := range p.sessions {
+		t.publish()
+	}
+}
+
+// assign gives e to t.
+func (r *Resolver) assign(t *trace, e *exec) {
+	t.exec, e.owner = e, t
+	delete(r.traces, t)
+	r.open(t)
+	for other := range t.may {
+		unlink(t, other)
+	}
+	for other := range e.may {
+		unlink(other, e)
+	}
 }

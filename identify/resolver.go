@@ -22,6 +22,7 @@ type Resolver struct {
 	mu       sync.Mutex // guards all that follows, traces and index included; only short and local reads are done with it
 	index    *index
 	up       bool                // the index is open
+	runs     *processes          // nil: what execs run is not known
 	number   uint64              // how many execs were made
 	traces   map[*trace]struct{} // of sessions whose execs matter still
 	ended    []*trace            // those of them that have ended, the first one first
@@ -44,14 +45,19 @@ type Stats struct {
 }
 
 // New returns a Resolver for the containerd with that state directory, such as
-// /run/containerd, which may still have to be made. No session is held for longer
-// than wait. What New opens Run closes.
-func New(state string, wait time.Duration, log *zap.Logger) *Resolver {
+// /run/containerd, which may still have to be made, and that starts its shims with
+// tmp as their TMPDIR. No session is held for longer than wait. What New opens
+// Run closes.
+func New(state, tmp string, wait time.Duration, log *zap.Logger) *Resolver {
 	r := &Resolver{
 		state: state, wait: wait, log: log,
 		traces: make(map[*trace]struct{}),
 		change: make(chan struct{}),
 		stats:  Stats{Sessions: make(map[session.Confidence]int64)},
+	}
+	var err error
+	if r.runs, err = openProcesses(tmp); err != nil {
+		log.Warn("what execs run is not known", zap.Error(err))
 	}
 	if _, err := r.begin(); err != nil {
 		r.unseen(err)
@@ -65,6 +71,9 @@ const reopenPause = time.Second
 
 // Run follows what happens in the state directory until ctx ends.
 func (r *Resolver) Run(ctx context.Context) {
+	var watching sync.WaitGroup
+	watching.Go(func() { r.runProcesses(ctx) })
+	defer watching.Wait()
 	for ctx.Err() == nil {
 		in, err := r.begin()
 		if err != nil {
@@ -86,6 +95,27 @@ func (r *Resolver) Run(ctx context.Context) {
 	}
 }
 
+// runProcesses follows what execs run until ctx ends.
+func (r *Resolver) runProcesses(ctx context.Context) {
+	if r.runs == nil {
+		return
+	}
+	in := r.runs.in
+	defer context.AfterFunc(ctx, r.endProcesses)()
+	for in.wait() == nil {
+		r.mu.Lock()
+		r.catchUp()
+		r.mu.Unlock()
+	}
+}
+
+func (r *Resolver) endProcesses() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.runs.in.close()
+	r.runs = nil
+}
+
 // begin opens the index, unless it is open.
 func (r *Resolver) begin() (*inotify, error) {
 	r.mu.Lock()
@@ -94,7 +124,7 @@ func (r *Resolver) begin() (*inotify, error) {
 		return r.index.in, nil
 	}
 	x := newIndex(r.state)
-	x.made, x.gone = r.made, r.gone
+	x.made, x.shaped, x.gone, x.missed = r.made, r.shaped, r.shaped, r.blind
 	if err := x.open(); err != nil {
 		return nil, err
 	}
@@ -139,6 +169,9 @@ func (r *Resolver) catchUp() {
 		r.log.Warn("containers have to be looked for anew", zap.Error(err))
 		r.lose()
 		return
+	}
+	if r.runs != nil {
+		_ = r.runs.catchUp(r.index) // what is lost is not known, no more
 	}
 	if len(r.index.unwatched) > 0 {
 		r.blind()

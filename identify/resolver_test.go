@@ -2,6 +2,7 @@ package identify_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -37,11 +38,30 @@ func TestASessionWithATerminalOnlyIsKnownWhenItsProcessHasStarted(t *testing.T) 
 	c.opens(watch.streams()...)
 	s.fifos("b", "e1", watch)
 	r.CatchUp()
-	c.want(t, "") // stderr may still be made, as a probe's
+	c.want(t, "") // it looks like a probe
 	s.fifos("a", "e2", plain)
-	s.started("b", "e1")
-	c.shows()
+	s.runs("b", "e1", watch, "top", "-b")
+	r.CatchUp()
 	c.want(t, "exact shop/web/b")
+	if got := fmt.Sprint(c.last.Command, c.last.User); got != "[top -b]1000:100" {
+		t.Errorf("it runs %q", got)
+	}
+}
+
+func TestWhatASessionRunsIsKnown(t *testing.T) {
+	s, r := twoContainers(t)
+	c := exec(r)
+	c.opens(shell.streams()...)
+	s.fifos("b", "e1", shell)
+	r.CatchUp()
+	c.want(t, "exact shop/web/b")
+	s.runs("b", "another", shell, "no")
+	s.runs("b", "e1", shell, "sh", "-c", "id")
+	r.CatchUp()
+	c.want(t, "exact shop/web/b")
+	if got := fmt.Sprintf("%q %s", c.last.Command, c.last.User); got != `["sh" "-c" "id"] 1000:100` {
+		t.Errorf("it runs %s", got)
+	}
 }
 
 func TestAProbeIsTakenForNoSession(t *testing.T) {
@@ -61,7 +81,8 @@ func TestAPlainSessionIsKnownOnceItHasStartedIfNothingElseHas(t *testing.T) {
 	s.fifos("a", "a probe before it", plain)
 	c := exec(r)
 	c.opens(plain.streams()...)
-	s.fifos("b", "e1", plain)
+	own := s.fifos("b", "e1", plain)
+	s.must(os.RemoveAll(own))
 	c.exits()
 	s.fifos("a", "a probe behind it", plain)
 	c.want(t, "exact shop/web/b")
@@ -77,12 +98,39 @@ func TestASessionWhoseCommandFailedToStartIsLikelyAtMost(t *testing.T) {
 	c.want(t, "likely shop/web/b")
 }
 
+func TestASessionThatEndsTakesItsFIFOsAlong(t *testing.T) {
+	s, r := twoContainers(t)
+	first, second := exec(r), exec(r)
+	first.opens(shell.streams()...)
+	second.opens(shell.streams()...)
+	s.fifos("a", "e1", shell)
+	gone := s.fifos("b", "e2", shell)
+	first.shows()
+	second.shows()
+	first.want(t, "ambiguous a b")
+	s.must(os.RemoveAll(gone))
+	first.exits()
+	first.want(t, "exact shop/web/b")
+	second.want(t, "exact shop/web/a")
+}
+
+func TestASessionThatIsKilledMayLeaveItsFIFOs(t *testing.T) {
+	s, r := twoContainers(t)
+	c := exec(r)
+	c.opens(plain.streams()...)
+	probe := s.fifos("a", "probe", plain)
+	s.fifos("b", "e2", plain)
+	s.must(os.RemoveAll(probe))
+	c.See(session.Event{Kind: session.Status, Exit: &session.Exit{Code: 137}})
+	c.want(t, "ambiguous a b")
+}
+
 func TestTwoSessionsAreTheOneOrTheOther(t *testing.T) {
 	s, r := twoContainers(t)
 	first, second := exec(r), exec(r)
 	first.opens(shell.streams()...)
-	second.opens(pipe.streams()...) // its target may have been asked for a terminal
-	s.fifos("a", "e1", pipe)
+	second.opens(shell.streams()...)
+	s.fifos("a", "e1", shell)
 	s.fifos("b", "e2", shell)
 	first.shows()
 	second.shows()
@@ -253,9 +301,10 @@ func TestContainersThatComeAndGoLeaveNothing(t *testing.T) {
 		s.container(id, plain)
 		c := exec(r)
 		c.opens(pipe.streams()...)
-		s.fifos(id, "e1", pipe)
+		own := s.fifos(id, "e1", pipe)
 		c.shows()
 		c.want(t, "exact shop/web/"+id)
+		s.must(os.RemoveAll(own))
 		c.exits()
 		c.Close()
 		s.remove(id)

@@ -15,7 +15,7 @@ import (
 // running runs a resolver until the test ends, and returns its log.
 func (s *state) running() (*identify.Resolver, *observer.ObservedLogs) {
 	core, logs := observer.New(zap.InfoLevel)
-	r := identify.New(s.path, 0, zap.New(core))
+	r := identify.New(s.path, s.tmp, 0, zap.New(core))
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { r.Run(ctx); close(ended) }()
@@ -58,12 +58,12 @@ func TestAStateDirectoryThatIsMadeAnewIsFound(t *testing.T) {
 	r, _ := s.running()
 	until(t, "its container is known", func() bool { return r.Stats().Containers == 1 })
 	before := exec(r)
-	before.opens(shell.streams()...)
+	before.opens(plain.streams()...)
 	s.must(os.RemoveAll(s.containers()))
 	until(t, "it is gone", func() bool { return r.Stats().Containers == 0 })
 	s.container("b", plain)
 	until(t, "the other is known", func() bool { return r.Stats().Containers == 1 })
-	s.fifos("b", "e1", shell)
+	s.fifos("b", "e1", plain)
 	before.shows()
 	before.want(t, "unknown") // what it started may have been missed
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	osexec "os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -22,11 +23,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type state struct {
 	t    testing.TB
 	path string
+	tmp  string
 	made int
 }
 
 func newState(t testing.TB) *state {
-	s := &state{t: t, path: t.TempDir()}
+	s := &state{t: t, path: t.TempDir(), tmp: t.TempDir()}
 	s.mkdir(s.containers())
 	return s
 }
@@ -108,16 +110,30 @@ func (s *state) remove(id string) {
 	s.must(os.RemoveAll(s.bundle(id)))
 }
 
-// started has the process of an exec started.
-func (s *state) started(container, id string) {
+// runs starts a runc that starts the process of an exec, as a shim does. It lives
+// until the test ends.
+func (s *state) runs(container, id string, p process, command ...string) {
 	s.t.Helper()
-	s.must(os.WriteFile(s.bundle(container, id+".pid"), []byte("4711"), 0o600))
+	spec, err := json.Marshal(map[string]any{
+		"terminal": p.tty, "args": command, "env": []string{"SECRET=hunter2"}, "user": map[string]any{"uid": 1000, "gid": 100},
+	})
+	s.must(err)
+	path := filepath.Join(s.tmp, fmt.Sprint("runc-process", id))
+	s.must(os.WriteFile(path, spec, 0o600))
+	runc := osexec.Command("sh")
+	runc.Args = []string{"runc", "-c", "read word", "exec", "--process", path, "--detach", "--pid-file", s.bundle(container, id+".pid"), container}
+	stdin, err := runc.StdinPipe()
+	s.must(err)
+	s.must(runc.Start())
+	s.t.Cleanup(func() { _ = stdin.Close(); _ = runc.Wait() })
+	_, err = os.ReadFile(path) // as runc does
+	s.must(err)
 }
 
 // watched returns a resolver of the state that holds sessions for at most wait.
 func (s *state) watched(wait time.Duration) *identify.Resolver {
 	s.t.Helper()
-	r := identify.New(s.path, wait, zap.NewNop())
+	r := identify.New(s.path, s.tmp, wait, zap.NewNop())
 	s.t.Cleanup(r.Shut)
 	return r
 }

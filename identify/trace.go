@@ -2,6 +2,7 @@ package identify
 
 import (
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,9 @@ type trace struct {
 	// What follows is guarded by the Resolver's lock.
 	streams [session.ResizeStream + 1]opening
 	opened  int    // how many streams
-	wild    bool   // and others that nobody could see
+	rank    int    // of the last of them in clientOrder, and one
+	odd     bool   // they are not in that order
+	wild    bool   // there may be others that nobody could see
 	since   uint64 // only execs behind this one can be its own
 	began   bool   // it has started, and made its exec
 	over    bool   // it starts nothing any more
@@ -69,11 +72,7 @@ func (t *trace) See(e session.Event) {
 		t.begin()
 	case session.Status:
 		r.catchUp()
-		if e.Exit.Code != session.NoCode {
-			t.begin()
-		}
-		t.over = true
-		r.open(t)
+		t.ends(e.Exit.Code)
 	}
 }
 
@@ -82,9 +81,16 @@ func (t *trace) opens(stream session.Stream) {
 	if o.opened == 0 {
 		o.after = t.r.number
 	}
+	rank := slices.Index(clientOrder, stream)
+	t.odd = t.odd || rank < t.rank
+	t.rank = rank + 1
 	o.opened++
 	t.opened++
 }
+
+// clientOrder is the order in which client-go opens streams, of which it opens
+// each once at most (remotecommand, v2.go to v5.go).
+var clientOrder = []session.Stream{session.ErrorStream, session.Stdin, session.Stdout, session.Stderr, session.ResizeStream}
 
 // accepted takes the target's answer to a stream. Whoever waits for streams
 // answers them, and nobody else does: so the session starts after that
@@ -106,12 +112,26 @@ func (t *trace) begin() {
 	}
 	t.began = true
 	t.r.open(t)
-	t.r.settleTrace(t)
-	for e := range t.may {
-		t.r.settleExec(e)
-	}
-	t.publish()
+	t.r.settle(nil, t)
 }
+
+// ends takes the outcome. containerd removes an exec's FIFOs before it tells its
+// exit code (pkg/cri/server, execInternal), so those that are still there are
+// another's. It can't remove them where the container has gone with all in it,
+// which kills a process (137).
+func (t *trace) ends(code int) {
+	t.over = true
+	t.r.open(t)
+	if code == session.NoCode {
+		return
+	}
+	if code != killed {
+		t.r.exclude(t, func(e *exec) bool { return !e.ended })
+	}
+	t.begin()
+}
+
+const killed = 128 + 9
 
 // mayStart reports whether the session can be the one that made e just now.
 func (t *trace) mayStart(e *exec) bool {
@@ -124,18 +144,29 @@ func (t *trace) canStart() bool {
 	return !t.attach && (t.websocket && t.asked || t.wild || t.opened >= 2)
 }
 
-// fits reports whether the session's exec can look like e. It has a stdin if its
-// client opened one in time; what a client opens says nothing certain of a
-// terminal, because the target only counts.
+// fits reports whether the session's exec can look like e. It has a stdin exactly
+// if its client opened one in time, and a terminal if it opened a size: of that
+// only a client can be wrong that lies, see terminal.
 func (t *trace) fits(e *exec) bool {
 	stdin := t.streams[session.Stdin]
+	tty, known := t.terminal()
 	switch {
-	case t.websocket || t.wild:
+	case t.websocket || t.wild || e.unseen:
 		return true
-	case e.stdin:
-		return stdin.opened > 0
+	case known && e.process != nil && e.process.tty != tty, e.stdin && stdin.opened == 0:
+		return false
 	}
-	return !stdin.accepted
+	return e.stdin || !stdin.accepted
+}
+
+// terminal returns whether the session has a terminal, if that can be told. A
+// target counts streams and does not look what they are, so this is what the
+// client says. It is believed only of one that opens its streams as client-go
+// does; what it would gain by a lie see in docs/identity.md.
+func (t *trace) terminal() (tty, known bool) {
+	tty = t.streams[session.ResizeStream].opened > 0
+	stderr := t.streams[session.Stderr].opened > 0
+	return tty, tty != stderr && !t.odd
 }
 
 // Identity implements [session.Tracer].
@@ -163,7 +194,11 @@ func (t *trace) identity() session.Identity {
 	case t.attach:
 		return t.attached()
 	case t.exec != nil:
-		return one(t.exec.container, sourceExec, session.ConfidenceExact)
+		i := one(t.exec.container, sourceExec, session.ConfidenceExact)
+		if p := t.exec.process; p != nil {
+			i.Command, i.User = p.args, p.user
+		}
+		return i
 	case !t.began && t.closed.IsZero():
 		return session.Identity{} // not yet
 	case t.blind, t.vague:

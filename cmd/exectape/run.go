@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -60,7 +61,7 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	list, changed := known.Current()
 	rules := newKeeper(cfg, tables, in.port, list, server, log)
 	answers := newAdmin(cfg, node{server, known, dir, uploader, rules}, log)
-	resolver := identify.New(cfg.RuntimeState, cfg.IdentifyWait, log)
+	resolver := identify.New(cfg.RuntimeState, os.TempDir(), cfg.IdentifyWait, log)
 	server.Trace = resolver.Trace
 	// Its context ends when ctx does or when a listener fails.
 	serving, ctx := errgroup.WithContext(ctx)

@@ -123,5 +123,16 @@ func (c *Container) Attach(ctx context.Context) (*url.URL, error) {
 	return url.Parse(answer.GetUrl())
 }
 
+// Remove stops and removes the pod, with all its containers.
+func (p *Pod) Remove(ctx context.Context) error {
+	if _, err := p.node.runtime.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.id}); err != nil {
+		return fmt.Errorf("stop pod %s: %w", p.Name(), err)
+	}
+	if _, err := p.node.runtime.RemovePodSandbox(ctx, &cri.RemovePodSandboxRequest{PodSandboxId: p.id}); err != nil {
+		return fmt.Errorf("remove pod %s: %w", p.Name(), err)
+	}
+	return nil
+}
+
 // Name is the pod's.
 func (p *Pod) Name() string { return p.config.GetMetadata().GetName() }
