@@ -15,57 +15,54 @@ import (
 // A holding is a finished cast with all that is beside it.
 type holding struct {
 	stem         string
-	size         int64 // of its files
+	size         int64 // that it takes, with its summary
 	ended        time.Time
 	acknowledged bool
 }
 
-// beside are the endings of what a finished cast can have beside it.
-var beside = [...]string{summarySuffix, acknowledgedSuffix, refusedSuffix}
-
 // holdings returns the finished casts in the order in which they are to go, and
-// how many bytes all casts take, live ones too.
+// how many bytes all casts take, live ones too. What exectape did not name is
+// none of them.
 func (d *Dir) holdings() (held []holding, total int64, err error) {
-	files, err := fs.ReadDir(d.root.FS(), ".") // in the order of their names, which begin with the time
+	all, err := d.parts()
 	if err != nil {
-		return nil, 0, fmt.Errorf("look how much there is: %w", err)
+		return nil, 0, err
 	}
-	sizes := make(map[string]int64, len(files))
-	for _, f := range files {
-		info, err := f.Info()
-		if err != nil || !f.Type().IsRegular() || !isOurs(f.Name()) {
-			continue // or it was removed just now
+	for stem, p := range all {
+		if !ours(stem) || !p.hasAny(hasCast|hasLive) {
+			continue
 		}
-		sizes[f.Name()] = info.Size()
-		total += info.Size()
-		if IsFinished(f.Name()) {
-			held = append(held, holding{stem: Stem(f.Name()), ended: info.ModTime()})
+		name := stem + liveSuffix
+		if p.has(hasCast) {
+			name = stem + castSuffix
 		}
-	}
-	for i := range held {
-		h := &held[i]
-		h.size = sizes[h.stem+castSuffix]
-		for _, suffix := range beside {
-			h.size += sizes[h.stem+suffix]
+		info, err := d.root.Lstat(name)
+		if err != nil || !info.Mode().IsRegular() {
+			continue // it was removed just now, or is no cast
 		}
-		_, h.acknowledged = sizes[h.stem+acknowledgedSuffix]
-	}
-	var first, last []holding
-	for _, h := range held {
-		if h.acknowledged {
-			first = append(first, h)
-		} else {
-			last = append(last, h)
+		size := blocks(info.Size())
+		if p.has(hasSummary) {
+			size += blocks(1)
+		}
+		total += size
+		if p.has(hasCast) {
+			held = append(held, holding{stem, size, info.ModTime(), p.has(hasAcknowledged)})
 		}
 	}
-	return append(first, last...), total, nil
+	slices.SortFunc(held, func(a, b holding) int {
+		switch {
+		case a.acknowledged && !b.acknowledged:
+			return -1
+		case b.acknowledged && !a.acknowledged:
+			return 1
+		}
+		return strings.Compare(a.stem, b.stem) // which begins with the time
+	})
+	return held, total, nil
 }
 
-// isOurs reports whether a file of that name is a cast or belongs to one.
-func isOurs(name string) bool {
-	return IsCast(name) || strings.HasSuffix(name, tempSuffix) ||
-		slices.ContainsFunc(beside[:], func(suffix string) bool { return strings.HasSuffix(name, suffix) })
-}
+// blocks returns what a file of that size takes on most file systems.
+func blocks(size int64) int64 { return (size + 4095) &^ 4095 }
 
 // discard removes a cast and what is beside it, unless somebody is at it, and
 // returns how many bytes that has freed.
@@ -74,17 +71,16 @@ func isOurs(name string) bool {
 // summary. A death in between leaves either a cast whose summary can be made
 // again or strays without a cast; the next [Dir.Recover] does both.
 func (d *Dir) discard(h holding, why string) (freed int64, err error) {
-	file, err := d.OpenFile(h.stem + castSuffix)
-	if errors.Is(err, fs.ErrNotExist) {
+	release, err := d.hold(h.stem, unix.LOCK_EX)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return h.size, nil // another instance was faster
-	}
-	if err != nil {
+	case errors.Is(err, errHeld):
+		return 0, nil
+	case err != nil:
 		return 0, fmt.Errorf("remove %s: %w", h.stem+castSuffix, err)
 	}
-	defer func() { _ = file.Close() }() // and with it the lock
-	if unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
-		return 0, nil
-	}
+	defer release()
 	if err := d.removeAll(h.stem); err != nil {
 		return 0, fmt.Errorf("remove %s: %w", h.stem+castSuffix, err)
 	}
@@ -92,6 +88,42 @@ func (d *Dir) discard(h holding, why string) (freed int64, err error) {
 	d.log.Info("cast removed", zap.String("cast", h.stem+castSuffix), zap.String("for", why),
 		zap.Int64("bytes", h.size), zap.Bool("acknowledged", h.acknowledged))
 	return h.size, nil
+}
+
+// errHeld is why a cast is left alone.
+var errHeld = errors.New("somebody is at it")
+
+// Hold keeps a finished cast from being removed until release is called. Its
+// error is [fs.ErrNotExist] if the cast is gone, or going.
+func (d *Dir) Hold(stem string) (release func(), err error) {
+	release, err = d.hold(stem, unix.LOCK_SH)
+	if errors.Is(err, errHeld) {
+		err = fs.ErrNotExist // or it is just being finished, and will be found again
+	}
+	if err != nil {
+		return nil, fmt.Errorf("hold %s: %w", CastName(stem), err)
+	}
+	return release, nil
+}
+
+// hold locks a finished cast, if nobody else has.
+func (d *Dir) hold(stem string, how int) (release func(), err error) {
+	file, err := d.OpenFile(CastName(stem))
+	if err != nil {
+		return nil, err
+	}
+	err = flock(file, how|unix.LOCK_NB)
+	switch {
+	case errors.Is(err, unix.EWOULDBLOCK):
+		err = errHeld
+	case err == nil && !d.names(CastName(stem), file):
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		_ = file.Close()
+		return nil, err
+	}
+	return func() { _ = file.Close() }, nil
 }
 
 // removeAll removes a cast, and last what says what became of it.

@@ -2,6 +2,7 @@ package sink
 
 import (
 	"strings"
+	"time"
 
 	"exectape/session"
 )
@@ -31,6 +32,13 @@ func IsFinished(name string) bool { return strings.HasSuffix(name, castSuffix) }
 // beside it.
 func Stem(name string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(name, liveSuffix), castSuffix)
+}
+
+// ours reports whether that is the stem of a name that exectape gives.
+func ours(stem string) bool {
+	when, _, ok := strings.Cut(stem, "_")
+	_, err := time.Parse(timeInName, when)
+	return ok && err == nil
 }
 
 // ID returns the id of the session whose cast has that name.

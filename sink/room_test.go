@@ -230,6 +230,55 @@ func TestWhatIsBeingFinishedIsNotRemoved(t *testing.T) {
 	}
 }
 
+func TestWhatIsBeingSentIsNotRemoved(t *testing.T) {
+	path := aStore(t)
+	d := openDir(t, path)
+	release, err := d.Hold(sink.Stem(castOf(t, path, eras[0])))
+	must(t, err)
+	room := sink.Options{Room: sink.Room{MaxAge: 60 * time.Hour}}
+	keepRoom(t, path, room)
+	if got, want := left(t, path), []string{eras[0], eras[2], eras[3]}; !slices.Equal(got, want) {
+		t.Errorf("left while it was sent: %v, want %v", got, want)
+	}
+	release()
+	stem := sink.Stem(castOf(t, path, eras[0]))
+	keepRoom(t, path, room)
+	if got, want := left(t, path), eras[2:]; !slices.Equal(got, want) {
+		t.Errorf("left: %v, want %v", got, want)
+	}
+	if _, err := d.Hold(stem); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Hold of what is gone: %v", err)
+	}
+}
+
+func TestWhatExectapeDidNotNameStays(t *testing.T) {
+	path := aStore(t)
+	var foreign []string
+	for _, name := range []string{"demo.cast", "demo.json", "holiday_2026.cast", "notes.txt"} {
+		foreign = append(foreign, name)
+		must(t, os.WriteFile(filepath.Join(path, name), make([]byte, 2*castBytes), 0o600))
+	}
+	keepRoom(t, path, sink.Options{Room: sink.Room{MaxBytes: 1, MaxAge: time.Nanosecond}})
+	if diff := cmp.Diff(foreign, names(t, path)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestACastThatARecorderRefusesIsOneThatNobodyHas(t *testing.T) {
+	path := aStore(t)
+	must(t, openDir(t, path).Refuse(sink.Stem(castOf(t, path, eras[3])), "400 Bad Request"))
+	room := sink.Room{MaxBytes: 3.5 * castBytes, Spooled: true}
+	keepRoom(t, path, sink.Options{Policy: session.FailClosed, Room: room})
+	if got := left(t, path); !slices.Equal(got, eras) {
+		t.Errorf("closed: left %v", got)
+	}
+	room.MaxBytes = 1
+	keepRoom(t, path, sink.Options{Room: room})
+	if got := names(t, path); len(got) > 0 {
+		t.Errorf("open: left %v", got)
+	}
+}
+
 func TestACastThatWasRemovedIsNotAcknowledged(t *testing.T) {
 	path := t.TempDir()
 	if err := openDir(t, path).Acknowledge("20261124T000000Z_aaaaaaaa"); !errors.Is(err, fs.ErrNotExist) {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,22 +31,18 @@ type Waiting struct {
 
 // Spool returns what there is to send.
 func (d *Dir) Spool() (s Spool, err error) {
-	files, err := fs.ReadDir(d.root.FS(), ".") // in the order of their names, which begin with the time
+	all, err := d.parts()
 	if err != nil {
-		return s, fmt.Errorf("look for casts to send: %w", err)
+		return s, err
 	}
-	there := make(map[string]bool, len(files))
-	for _, f := range files {
-		there[f.Name()] = f.Type().IsRegular()
-	}
-	for _, f := range files {
-		stem := Stem(f.Name())
+	for _, stem := range slices.Sorted(maps.Keys(all)) { // a name begins with the time
+		p := all[stem]
 		switch {
-		case !there[f.Name()]:
-		case IsLive(f.Name()):
+		case p.has(hasLive):
 			s.Live = append(s.Live, stem)
-		case IsFinished(f.Name()) && there[stem+summarySuffix] && !there[stem+acknowledgedSuffix] && !there[stem+refusedSuffix]:
-			if info, err := f.Info(); err == nil { // else it was removed just now
+		case p.has(hasCast|hasSummary) && !p.hasAny(hasAcknowledged|hasRefused):
+			info, err := d.root.Lstat(CastName(stem))
+			if err == nil && info.Mode().IsRegular() { // else it was removed just now, or is none
 				s.Waiting = append(s.Waiting, Waiting{stem, info.Size()})
 			}
 		}

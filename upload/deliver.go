@@ -15,6 +15,12 @@ func (w *waiting) name() string { return sink.CastName(w.Stem) }
 // what became of that.
 func (u *Uploader) deliver(ctx context.Context, w *waiting, begun mark) delivery {
 	d := delivery{waiting: w, begun: begun}
+	release, err := u.dir.Hold(w.Stem) // who has half of it shall have the rest
+	if err != nil {
+		d.local = err
+		return d
+	}
+	defer release()
 	if !w.sent {
 		d.local, d.err = u.send(ctx, w)
 	}
