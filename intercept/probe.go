@@ -43,10 +43,47 @@ func (s *Server) Probe(ctx context.Context) error {
 	return nil
 }
 
+// probeTry is how long one connection has. The kernel may take one for a session
+// that has ended: see probeFrom.
+const probeTry = probeWait / 2
+
+// errNotAccepted is why a probe that got nowhere is tried again.
+var errNotAccepted = errors.New("it was not accepted")
+
 func (s *Server) probe(ctx context.Context, at netip.AddrPort) error {
+	for {
+		try, cancel := context.WithTimeout(ctx, probeTry)
+		err := s.probeOnce(try, at)
+		cancel()
+		if !errors.Is(err, errNotAccepted) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+		}
+	}
+}
+
+// probeFrom returns where a probe's connection begins: with IPv4 an address that
+// no session's does. Connection tracking remembers a session for minutes after
+// its end. While no rule hooks it, as before ours are there, it doesn't see new
+// connections, and tells that session's original destination of one that has
+// its addresses and ports.
+func probeFrom(at netip.AddrPort) *net.TCPAddr {
+	if at.Addr() != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
+		return nil
+	}
+	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}
+}
+
+func (s *Server) probeOnce(ctx context.Context, at netip.AddrPort) error {
 	word, heard := s.probes.begin()
 	defer s.probes.end(word)
-	conn, err := new(net.Dialer).DialContext(ctx, "tcp", at.String())
+	d := net.Dialer{}
+	if from := probeFrom(at); from != nil {
+		d.LocalAddr = from
+	}
+	conn, err := d.DialContext(ctx, "tcp", at.String())
 	if err != nil {
 		return err
 	}
@@ -59,7 +96,7 @@ func (s *Server) probe(ctx context.Context, at netip.AddrPort) error {
 	case err := <-heard:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("it was not accepted: %w", context.Cause(ctx))
+		return errNotAccepted
 	}
 }
 

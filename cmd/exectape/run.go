@@ -63,6 +63,8 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	answers := newAdmin(cfg, node{server, known, dir, uploader, rules}, log)
 	resolver := identify.New(cfg.RuntimeState, os.TempDir(), cfg.IdentifyWait, log)
 	server.Trace = resolver.Trace
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	// Its context ends when ctx does or when a listener fails.
 	serving, ctx := errgroup.WithContext(ctx)
 	in.serve(serving, server)
@@ -86,6 +88,7 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	serving.Go(func() error { answers.ServeTCP(ctx, cfg.AdminListen.String()); return nil })
 	serving.Go(func() error { answers.ServeUnix(keeping, cfg.Socket); return nil })
 	err = serveUntil(ctx, list, rules, log)
+	stop() // or it could not begin
 	err = errors.Join(err, drain(cfg, server, rules, log))
 	endKeeping()
 	return errors.Join(err, waitAtMost(serving, houseTime+cfg.SinkTimeout), dir.Close())
