@@ -1,6 +1,6 @@
 # "make" alone prints what there is: the text behind each ##.
 
-.PHONY: help build test containerd-test demo player-test cluster-test bench bench-quick fuzz fmt lint clean
+.PHONY: help build test containerd-test demo player-test cluster-test bench bench-quick manifests fuzz fmt lint clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,10 @@ bench: ## measure against what people would run instead, in a quarter of an hour
 bench-quick: ## measure what docs/performance.md promises, in two minutes
 	@bench/install.sh
 	@mkdir -p bin && go -C bench run . -source .. -quick -cells ../bin/bench-quick.jsonl
+
+manifests: ## render each of deploy's kustomizations
+	@for directory in deploy/base deploy/overlays/*; do \
+		echo "# $$directory"; go tool -modfile=tools/go.mod kustomize build $$directory || exit; done
 
 fuzz: ## run each fuzz target for five seconds
 	@tools/fuzz.sh 5s

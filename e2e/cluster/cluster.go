@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"exectape/e2e/node"
@@ -16,9 +18,21 @@ import (
 type Cluster struct {
 	Directory string // of all that it writes: state, keys, logs
 
-	programs   string // where its programs are
+	programs   string // where its programs are; "": in PATH
 	node       *node.Node
 	components []*component
+
+	// Of one that somebody else has started:
+	kubeconfig string
+	onNode     []string // runs what stands behind it on the node
+}
+
+// Existing returns a cluster that somebody else has started, and will end.
+// kubectl is in PATH. onNode are the words by which a program is run on its
+// node, as in "docker exec kind-control-plane"; exectape is in that one's PATH,
+// and its image is there.
+func Existing(kubeconfig, onNode string) *Cluster {
+	return &Cluster{kubeconfig: kubeconfig, onNode: strings.Fields(onNode)}
 }
 
 // NodeName is what the cluster's only node is called.
@@ -33,7 +47,7 @@ func Start(ctx context.Context, programs, directory string, n *node.Node) (_ *Cl
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	for _, prepare := range []func() error{c.coverSystem, c.makeNetwork, c.writeFiles, c.startControl} {
+	for _, prepare := range []func() error{c.coverSystem, c.shareState, c.makeNetwork, c.writeFiles, c.startControl} {
 		if err := prepare(); err != nil {
 			return c, fmt.Errorf("cluster: %w", err)
 		}
@@ -87,12 +101,26 @@ func (c *Cluster) file(name string) string    { return filepath.Join(c.Directory
 func (c *Cluster) program(name string) string { return filepath.Join(c.programs, name) }
 
 // Kubeconfig is the file with which kubectl reaches the cluster as its owner.
-func (c *Cluster) Kubeconfig() string { return c.file("admin.kubeconfig") }
+func (c *Cluster) Kubeconfig() string {
+	if c.kubeconfig != "" {
+		return c.kubeconfig
+	}
+	return c.file("admin.kubeconfig")
+}
+
+// OnNode returns a command of a program on the node.
+func (c *Cluster) OnNode(ctx context.Context, program string, args ...string) *exec.Cmd {
+	words := slices.Concat(c.onNode, []string{program}, args)
+	return exec.CommandContext(ctx, words[0], words[1:]...)
+}
 
 // Kubectl returns a command of the cluster's own kubectl.
 func (c *Cluster) Kubectl(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, c.program("kubectl"), args...)
-	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig(), "HOME="+c.Directory) // where it caches
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+c.Kubeconfig())
+	if c.Directory != "" {
+		cmd.Env = append(cmd.Env, "HOME="+c.Directory) // where it caches
+	}
 	return cmd
 }
 

@@ -20,11 +20,20 @@ const CastDirectory = "/var/lib/exectape/casts"
 const imageName = "docker.io/library/exectape:dev"
 
 // Exectape is the program that Install has built.
-func (c *Cluster) Exectape() string { return c.file("exectape") }
+func (c *Cluster) Exectape() string {
+	if c.node == nil {
+		return "exectape"
+	}
+	return c.file("exectape")
+}
 
 // Install builds exectape's image from the source in directory source, and
-// gives it to the node, as "kind load" does.
+// gives it to the node, as "kind load" does. Where somebody else has started the
+// cluster that is done already.
 func (c *Cluster) Install(ctx context.Context, source string) error {
+	if c.node == nil {
+		return nil
+	}
 	binary, err := recorder.Build(ctx, source, c.Directory)
 	if err != nil {
 		return err

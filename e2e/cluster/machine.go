@@ -27,6 +27,22 @@ func (c *Cluster) coverSystem() error {
 	return nil
 }
 
+// shareState puts containerd's state where it is on every node, and has what is
+// mounted there seen by whoever asks for it, as below an init that is systemd.
+func (c *Cluster) shareState() error {
+	const state = "/run/containerd"
+	if err := unix.Mount("", "/run", "", unix.MS_SHARED|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("share /run: %w", err)
+	}
+	if err := os.MkdirAll(state, 0o711); err != nil {
+		return err
+	}
+	if err := unix.Mount(c.node.State(), state, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+		return fmt.Errorf("mount containerd's state: %w", err)
+	}
+	return nil
+}
+
 // makeNetwork gives the node an address beside the loopback, which a node's may
 // not be.
 func (c *Cluster) makeNetwork() error {

@@ -17,6 +17,14 @@ import (
 // Without it there is nothing to test with.
 const programsVariable = "EXECTAPE_TEST_KUBERNETES"
 
+// A cluster that somebody else has started is tested in if the one has its
+// kubeconfig, and the other the words that run a program on its node: see
+// deploy/kind/e2e.sh.
+const (
+	kubeconfigVariable = "EXECTAPE_TEST_KUBECONFIG"
+	nodeVariable       = "EXECTAPE_TEST_NODE"
+)
+
 // directoryVariable has a directory that is removed in the end.
 const directoryVariable = "EXECTAPE_TEST_CLUSTER_DIRECTORY"
 
@@ -44,6 +52,10 @@ func TestMain(m *testing.M) {
 }
 
 func outside(m *testing.M) (code int, err error) {
+	if kubeconfig := os.Getenv(kubeconfigVariable); kubeconfig != "" {
+		kubernetes = cluster.Existing(kubeconfig, os.Getenv(nodeVariable))
+		return test(context.Background(), m)
+	}
 	if os.Getenv(programsVariable) == "" {
 		return m.Run(), nil
 	}
@@ -74,6 +86,11 @@ func inside(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, kubernetes.Close()) }()
+	return test(ctx, m)
+}
+
+// test runs the tests in the cluster, with their pods in it.
+func test(ctx context.Context, m *testing.M) (code int, err error) {
 	for _, args := range [][]string{
 		{"apply", "--filename=pods.yaml"},
 		{"config", "set-context", "--current", "--namespace=shop"},

@@ -2,6 +2,8 @@ package cluster_test
 
 import (
 	"context"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -26,20 +28,77 @@ func TestWhatPeopleDoWithKubectlIsTheSameAndRecorded(t *testing.T) {
 	})
 }
 
+// A rollout leaves nobody without a recorder, and no session without its own.
+func TestARolloutCutsNoSessionAndMissesNone(t *testing.T) {
+	needsCluster(t)
+	install(t)
+	all := tapesFromNowOn(t)
+	u := user{t: t}
+	p := u.sitsDown("exec", "-it", "web", "--container=app", "--", "sh")
+	p.sees("# ")
+	short := 0
+	session := func() {
+		short++
+		if a := u.kubectl(nil, "exec", "web", "--container=app", "--", "echo", "short"); a != (answer{stdout: "short\n"}) {
+			t.Errorf("session %d during the rollout: %s", short, a.short())
+		}
+	}
+	u.does("--namespace=exectape", "rollout", "restart", "daemonset/exectape")
+	// The elder is asked to go when the younger is ready, and lives until its last
+	// session has ended.
+	for u.does("--namespace=exectape", "get", "pods", "--output=jsonpath={.items[*].metadata.deletionTimestamp}") == "" {
+		session()
+	}
+	session()
+	p.types("echo still he''re; exit 7\n")
+	p.sees("still here")
+	session()
+	if code := p.leaves(); code != 7 {
+		t.Errorf("the session that lived through it: code %d, want 7", code)
+	}
+	u.does("--namespace=exectape", "rollout", "status", "daemonset/exectape", "--timeout=90s")
+	session()
+	all.next().is(want{verb: "exec", exit: 7, size: "132x43"})
+	for range short {
+		all.next().is(want{verb: "exec", stdout: []byte("short\n")})
+	}
+	all.none()
+}
+
+// overlay is what is deployed: what kind needs is what any cluster needs to
+// which an image was brought by hand.
+const overlay = "../../deploy/overlays/kind"
+
 // install deploys exectape and waits until it records.
 func install(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	if err := kubernetes.Install(ctx, "../.."); err != nil {
-		t.Fatal(err)
-	}
+	installed.Do(func() {
+		if err := kubernetes.Install(ctx, "../.."); err != nil {
+			t.Fatal(err)
+		}
+	})
 	u := user{t: t}
-	u.does("apply", "--filename=../../deploy/daemonset.yaml")
+	u.does("apply", "--kustomize="+overlay)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("exectape's log:\n%s", u.kubectl(nil, "--namespace=exectape", "logs", "daemonset/exectape").stdout)
+			explain(t, "logs", "--prefix", "--tail=40", "--selector=app.kubernetes.io/name=exectape")
+			explain(t, "describe", "pods")
+			explain(t, "get", "events")
 		}
 	})
 	u.does("--namespace=exectape", "rollout", "status", "daemonset/exectape", "--timeout=90s")
+}
+
+var installed sync.Once
+
+// explain logs what kubectl says about exectape, when the test's own time is
+// over.
+func explain(t *testing.T, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	said, _ := kubernetes.Kubectl(ctx, append([]string{"--namespace=exectape"}, args...)...).CombinedOutput()
+	t.Logf("kubectl %s:\n%s", strings.Join(args, " "), said)
 }

@@ -5,9 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -62,11 +59,7 @@ func (all *tapes) next() tape {
 		}
 		s := list[first]
 		all.seen[s.ID] = true
-		files, err := filepath.Glob(filepath.Join(cluster.CastDirectory, "*_"+s.ID+".cast"))
-		if err != nil || len(files) != 1 {
-			all.t.Fatalf("the casts of session %s: %q, %v", s.ID, files, err)
-		}
-		return tape{all.t, s, files[0]}
+		return tape{all.t, s}
 	}
 	all.t.Fatal("no session was recorded, or one goes on")
 	return tape{}
@@ -86,7 +79,6 @@ func (all *tapes) none() {
 type tape struct {
 	t *testing.T
 	session.Summary
-	file string
 }
 
 // is fails the test if the cast isn't what is wanted.
@@ -95,7 +87,7 @@ func (c tape) is(w want) {
 	if c.Verb != w.verb || c.ExitCode == nil || *c.ExitCode != w.exit || len(c.Gaps) > 0 {
 		c.t.Errorf("the summary is %+v with exit code %v, want %s with exit code %d", c.Summary, c.ExitCode, w.verb, w.exit)
 	}
-	if got := exectape(c.t, "cat", "--stream=stdout", c.file); w.stdout != nil && !bytes.Equal(got, w.stdout) {
+	if got := exectape(c.t, "cat", "--stream=stdout", c.ID); w.stdout != nil && !bytes.Equal(got, w.stdout) {
 		c.t.Errorf("recorded on stdout: %d bytes, %.200q; want %d, %.200q", len(got), got, len(w.stdout), w.stdout)
 	}
 	if got := c.size(); w.size != "" && got != w.size {
@@ -106,12 +98,9 @@ func (c tape) is(w want) {
 // size is what the header says.
 func (c tape) size() string {
 	c.t.Helper()
-	text, err := os.ReadFile(c.file)
-	if err != nil {
-		c.t.Fatal(err)
-	}
 	var header struct{ Width, Height int }
-	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&header); err != nil {
+	text := onNode(c.t, "sh", "-c", "head -n 1 "+cluster.CastDirectory+"/*_"+c.ID+".cast")
+	if err := json.Unmarshal(text, &header); err != nil {
 		c.t.Fatal(err)
 	}
 	return fmt.Sprintf("%dx%d", header.Width, header.Height)
@@ -120,14 +109,20 @@ func (c tape) size() string {
 // exectape runs one of the commands that read casts, on the node.
 func exectape(t *testing.T, args ...string) []byte {
 	t.Helper()
+	return onNode(t, kubernetes.Exectape(), args...)
+}
+
+// onNode runs what must succeed on the node, and returns what it prints.
+func onNode(t *testing.T, program string, args ...string) []byte {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, kubernetes.Exectape(), args...)
+	cmd := kubernetes.OnNode(ctx, program, args...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("exectape %q: %v\n%s", args, err, &said)
+		t.Fatalf("%s %q: %v\n%s", program, args, err, &said)
 	}
 	return out
 }

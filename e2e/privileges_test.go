@@ -1,0 +1,115 @@
+package e2e_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	apps "k8s.io/api/apps/v1"
+	core "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+)
+
+// daemonSet is the one in the manifests.
+func daemonSet(t *testing.T) apps.DaemonSet {
+	t.Helper()
+	text, err := os.ReadFile("../deploy/base/daemonset.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set apps.DaemonSet
+	if err := yaml.UnmarshalStrict(text, &set); err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+// capabilities are those that the pod has.
+func capabilities(t *testing.T) (all []string) {
+	t.Helper()
+	context := daemonSet(t).Spec.Template.Spec.Containers[0].SecurityContext
+	if *context.AllowPrivilegeEscalation || *context.Privileged || !slices.Equal(context.Capabilities.Drop, []core.Capability{"ALL"}) {
+		t.Fatal("the pod has more than the capabilities that are added")
+	}
+	for _, c := range context.Capabilities.Add {
+		all = append(all, strings.ToLower(string(c)))
+	}
+	return all
+}
+
+// holding returns a program that runs another as the pod's runtime does: as
+// root with capabilities and no others, and no way to more.
+func holding(t *testing.T, capabilities []string, program string) string {
+	t.Helper()
+	bounds := "-all"
+	for _, c := range capabilities {
+		bounds += ",+" + c
+	}
+	script := filepath.Join(t.TempDir(), "holding")
+	text := fmt.Sprintf("#!/bin/sh\nexec setpriv --bounding-set=%s --inh-caps=%[1]s --no-new-privs %q \"$@\"\n", bounds, program)
+	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return script
+}
+
+func TestThePodsCapabilitiesAreEnough(t *testing.T) {
+	needsNode(t)
+	for _, w := range redirects {
+		t.Run(w.name, func(t *testing.T) {
+			e := newExectape(t, w.env[0], auto)
+			e.program.Path = holding(t, capabilities(t), e.program.Path)
+			e.start()
+			e.probe(true, "targets: ok")
+			e.saysHello(app)
+		})
+	}
+}
+
+// By iptables-legacy or by iptables-nft: the node's kubelet chooses.
+func TestThePodCanDoWithoutNoneOfItsCapabilities(t *testing.T) {
+	needsNode(t)
+	all := capabilities(t)
+	for i, c := range all {
+		t.Run(c, func(t *testing.T) {
+			fewer := slices.Delete(slices.Clone(all), i, i+1)
+			for _, w := range redirects {
+				e := newExectape(t, w.env[0], auto)
+				program := e.program
+				program.Path = holding(t, fewer, program.Path)
+				running, err := program.Start(patiently(t))
+				if err != nil {
+					return // it did not even start
+				}
+				e.running, e.runs = running, append(e.runs, running.Log)
+				out, err := program.Command(patiently(t), "probe").CombinedOutput()
+				e.stop()
+				if err != nil {
+					t.Logf("%s: %s", w.name, out)
+					return
+				}
+			}
+			t.Errorf("without %s all is well", c)
+		})
+	}
+}
+
+func TestThePodIsGivenTimeToDrain(t *testing.T) {
+	env, err := os.ReadFile("../deploy/base/exectape.env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, _ := strings.Cut(string(env), "EXECTAPE_DRAIN_TIMEOUT=")
+	text, _, _ := strings.Cut(after, "\n")
+	drain, err := time.ParseDuration(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if grace := *daemonSet(t).Spec.Template.Spec.TerminationGracePeriodSeconds; time.Duration(grace)*time.Second < drain+30*time.Second {
+		t.Errorf("the pod is killed after %d s, while sessions are given %v, and the house some seconds more", grace, drain)
+	}
+}
