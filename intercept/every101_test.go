@@ -148,7 +148,7 @@ func (w *twins) recorded(t *testing.T, v visit) {
 	}
 }
 
-var exactPortForward = regexp.MustCompile(`^/portforward/[A-Za-z0-9_-]{8}$`)
+var exactPortForward = regexp.MustCompile(`^(/cri)?/portforward/[A-Za-z0-9_-]{8}$`)
 
 // mayRefuse reports whether we may end a connection for that reason though a
 // server would have upgraded it: the request's body ends early, has no sense,

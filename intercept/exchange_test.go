@@ -193,19 +193,35 @@ func TestWhatIsRefusedDoesNotBeginASession(t *testing.T) {
 
 func TestAPortForwardIsSplicedAndNotRecorded(t *testing.T) {
 	p := newProxy(t, newRuntime(t, func(conn net.Conn, client *bufio.Reader) { _, _ = io.Copy(conn, client) }), nil)
-	conn := p.dial(upgradeRequest("POST /portforward/Ab-_5678 HTTP/1.1") + "early, ")
-	r := bufio.NewReader(conn)
-	if got := head(t, r); got != 101 {
+	for _, path := range []string{"/portforward/Ab-_5678", "/cri/portforward/Ab-_5678"} {
+		conn := p.dial(upgradeRequest("POST "+path+" HTTP/1.1") + "early, ")
+		r := bufio.NewReader(conn)
+		if got := head(t, r); got != 101 {
+			t.Fatalf("%s: status %d", path, got)
+		}
+		write(t, conn, "and late")
+		if err := conn.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); string(got) != "early, and late" || err != nil {
+			t.Errorf("%s: the client read %q, %v", path, got, err)
+		}
+	}
+	p.sessions(0)
+}
+
+func TestAnExecOfCriDockerdsIsAnExec(t *testing.T) {
+	p := newProxy(t, newRuntime(t, func(conn net.Conn, client *bufio.Reader) {}), nil)
+	conn := p.dial(upgradeRequest("POST /cri/exec/abcdefgh HTTP/1.1"))
+	if got := head(t, bufio.NewReader(conn)); got != 101 {
 		t.Fatalf("status %d", got)
 	}
-	write(t, conn, "and late")
 	if err := conn.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	if got, err := io.ReadAll(r); string(got) != "early, and late" || err != nil {
-		t.Errorf("the client read %q, %v", got, err)
+	if got := p.sessions(1)[0].info.Verb; got != "exec" {
+		t.Errorf("verb = %q, want exec", got)
 	}
-	p.sessions(0)
 }
 
 func TestAnUnknownProtocolIsKeptRaw(t *testing.T) {

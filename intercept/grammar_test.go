@@ -52,7 +52,7 @@ func (c *choices) request() string {
 }
 
 func (c *choices) target() string {
-	verb := c.one("exec", "attach", "portforward", "%65xec", "nowhere", "EXEC")
+	verb := c.one("cri/exec", "cri/portforward", "exec", "attach", "portforward", "%65xec", "nowhere", "EXEC")
 	token := c.one("abcdefgh", "Ab-_5678", "abcdefgh/", "abcdefgh?a=b", "abcdefghi", "", "a%62cdefgh", "abcdefgh#x")
 	return c.one("/", "/", "//", "http://h/", "/./", "/x/../", "", "*", "h:80/") + verb + c.one("/", "/", "%2f", "//") + token
 }

@@ -257,7 +257,7 @@ func newRuntime(t *testing.T, talk func(conn net.Conn, client *bufio.Reader)) ne
 	return addrOf(ln)
 }
 
-var streamingPaths = []string{"/exec/", "/attach/", "/portforward/"}
+var streamingPaths = []string{"/exec/", "/attach/", "/portforward/", "/cri/exec/", "/cri/portforward/"} // the last are cri-dockerd's
 
 // switchProtocols answers what asks for SPDY or WebSocket with a 101, as
 // k8s.io/cri-streaming does, and returns the connection. What doesn't ask gets

@@ -28,9 +28,12 @@ func (s *Server) trace(req *http.Request) session.Tracer {
 // else, as isPortForward does.
 func isAttach(req *http.Request) bool { return asks(req, "/attach/") }
 
+// criDockerd is what stands before every path of cri-dockerd's (its cmd/server.go).
+const criDockerd = "/cri"
+
 // asks reports whether the target of req is, to the letter, path and a token.
 func asks(req *http.Request, path string) bool {
-	token, ok := strings.CutPrefix(req.RequestURI, path)
+	token, ok := strings.CutPrefix(strings.TrimPrefix(req.RequestURI, criDockerd), path)
 	if !ok || len(token) != 8 {
 		return false
 	}

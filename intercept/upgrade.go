@@ -127,7 +127,7 @@ func isPortForward(req *http.Request) bool {
 // verb returns "exec" or "attach" if that is what the request's path begins
 // with, however it is written.
 func verb(req *http.Request) string {
-	path := strings.TrimLeft(req.URL.Path, "/")
+	path := strings.TrimLeft(strings.TrimPrefix(req.URL.Path, criDockerd+"/"), "/")
 	switch first, _, _ := strings.Cut(path, "/"); first {
 	case "exec", "attach":
 		return first
