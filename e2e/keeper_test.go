@@ -3,8 +3,11 @@ package e2e_test
 import (
 	"io"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +65,32 @@ func TestRulesThatAnotherProgramFlushesComeBackAndNoSessionIsCut(t *testing.T) {
 			})
 		}
 	}
+}
+
+func TestRepairsWaitForTheXtablesLock(t *testing.T) {
+	needsNode(t)
+	e := start(t, append(byLegacy.env, closed)...)
+	lock, err := os.OpenFile("/run/xtables.lock", os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	// Whoever damages the rules does not care for the lock.
+	t.Setenv("XTABLES_LOCKFILE", filepath.Join(t.TempDir(), "another.lock"))
+	byLegacy.table(t, "-t", "nat", "-D", "OUTPUT", "1")
+	t.Setenv("XTABLES_LOCKFILE", "/run/xtables.lock")
+	said := e.logs("rules can't be repaired").Text("error")
+	if !strings.Contains(said, "xtables lock") {
+		t.Errorf("the log says that %q", said)
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_UN); err != nil {
+		t.Fatal(err)
+	}
+	e.logs("rules repaired: sessions may have passed unrecorded")
+	wantRecorded(e, hello(t, direct))
 }
 
 // It is in the docs because it can't be helped: without the last rule that
