@@ -193,6 +193,7 @@ func TestALeaseThatLapsesWhileExectapeLivesIsTold(t *testing.T) {
 // nothing: it is dead, or frozen.
 func wantPassing(t *testing.T) {
 	t.Helper()
+	began := time.Now()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
 	for ctx := patiently(t); ctx.Err() == nil; <-again.C {
@@ -206,6 +207,7 @@ func wantPassing(t *testing.T) {
 		n, _ := conn.Read(make([]byte, 1))
 		_ = conn.Close()
 		if n > 0 {
+			t.Logf("the runtime is reached after %v", time.Since(began).Round(time.Millisecond))
 			wantSame(t, "the stdout of a session that passes", hello(t, direct).stdout, []byte("hello\n"))
 			return
 		}

@@ -51,8 +51,9 @@ const sessionsHelp = `Usage: exectape sessions [--json]
 
 Asks the exectape that listens on EXECTAPE_SOCKET which sessions go on, and
 prints them, the oldest first. Unlike "exectape ls --live" it knows of sessions
-that go on unrecorded, and of none of another instance. With --json each is a
-line of its own, as in a summary.
+for which no cast could be begun, and of none of another instance. Those beyond
+EXECTAPE_MAX_SESSIONS are only counted, by exectape_sessions_total. With --json
+each is a line of its own, as in a summary.
 
 Example: the sessions that go on for more than an hour.
 
