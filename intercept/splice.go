@@ -24,8 +24,9 @@ import (
 // left behind with its thread: a successor goes on in its place, and the one
 // left behind ends when it can.
 func splice(client, target *end, idle time.Duration) error {
-	p := &splicing{idle: idle, ended: make(chan error, 2)}
+	p := &splicing{idle: idle, ended: make(chan error, 2), transfer: inKernel}
 	if conn, ok := target.Duplex.(*session.Conn); ok {
+		p.transfer = transfer
 		conn.Successor = func(from session.Direction, first []byte) {
 			if from == session.FromServer {
 				p.run(client, target, first)
@@ -46,10 +47,15 @@ type end struct {
 	sent   atomic.Int64 // how many bytes were copied to it
 }
 
+// inKernel copies between two sockets.
+func inKernel(dst, src *end) (int64, error) { return io.Copy(dst.Duplex, src.Duplex) }
+
 type splicing struct {
 	idle  time.Duration
 	half  atomic.Bool // one direction has ended
 	ended chan error  // one for each direction: how
+
+	transfer func(dst, src *end) (int64, error) // until src ends, or its deadline comes
 }
 
 // run is one copier. What is first was read, and recorded, by another.
@@ -99,7 +105,7 @@ func (p *splicing) copy(dst, src *end, first []byte) error {
 // idle.
 func (p *splicing) move(dst, src *end) error {
 	for {
-		n, err := io.Copy(dst.Duplex, src.Duplex)
+		n, err := p.transfer(dst, src)
 		dst.sent.Add(n)
 		switch {
 		case !errors.Is(err, os.ErrDeadlineExceeded):
