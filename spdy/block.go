@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // maxBlock is the largest compressed header block that is decoded. A stream's
@@ -26,11 +27,76 @@ const maxHeaders = 1000
 // inflater reads the header blocks of one direction, which share one zlib
 // context. What a block leaves unread, compressed or inflated, is the
 // beginning of the next one, as it is for the server.
+//
+// A zlib context takes 40 KiB, and a session needs it for the moment in which it
+// opens its streams. So what is kept of a few small blocks is what they said, and
+// a context to which they are said once more, each by itself and read just as
+// far, is made for the next one. The zero inflater is ready to use.
 type inflater struct {
+	said []byte  // the blocks so far
+	ends []heard // of each
+	live *zlibContext
+}
+
+// heard is where a block ends, and how much of what was inflated by then was
+// read.
+type heard struct{ said, read int }
+
+// Beyond these, the context is kept.
+const (
+	maxSaid  = 1 << 10
+	maxHeard = 4 << 10
+)
+
+// A zlibContext is one direction's of zlib.
+type zlibContext struct {
 	in      unread
 	zlib    io.Reader
+	begun   bool
+	read    int // bytes, of what it inflated
 	scratch [512]byte
 	skipped [256]byte
+}
+
+var contexts = sync.Pool{New: func() any { return new(zlibContext) }}
+
+// read inflates one header block and returns the first value of its header
+// "streamtype", cut to the scratch buffer's size, or "".
+func (f *inflater) read(block []byte) (streamType string, err error) {
+	c := f.live
+	if c == nil {
+		c = contexts.Get().(*zlibContext)
+		f.retell(c)
+	}
+	streamType, err = c.block(block)
+	switch {
+	case err != nil || f.live != nil:
+	case len(f.said)+len(block) > maxSaid || c.read > maxHeard:
+		*f = inflater{live: c}
+	default:
+		f.said = append(f.said, block...)
+		f.ends = append(f.ends, heard{len(f.said), c.read})
+	}
+	if f.live == nil {
+		contexts.Put(c)
+	}
+	return streamType, err
+}
+
+// retell says to a context what was said before. It was understood then.
+func (f *inflater) retell(c *zlibContext) {
+	c.in.b, c.begun, c.read = nil, false, 0
+	said := 0
+	for _, end := range f.ends {
+		_ = c.feed(f.said[said:end.said])
+		for c.read < end.read {
+			part := c.skipped[:min(end.read-c.read, len(c.skipped))]
+			if c.full(part) != nil {
+				return // which the next block shows
+			}
+		}
+		said = end.said
+	}
 }
 
 // unread is the compressed bytes that the inflater has not come to.
@@ -64,32 +130,49 @@ var (
 	errUnread    = fmt.Errorf("a header block that leaves more than %d bytes unread", maxUnread)
 )
 
-// read inflates one header block and returns the first value of its header
-// "streamtype", cut to the scratch buffer's size, or "". The length of a value
-// is believed only as far as block has bytes for it; what is not of use is not
-// kept.
-func (f *inflater) read(block []byte) (streamType string, err error) {
-	f.in.b = append(f.in.b[:len(f.in.b):len(f.in.b)], block...)
-	if f.zlib == nil {
-		if f.zlib, err = zlib.NewReaderDict(&f.in, dictionary); err != nil {
-			return "", fmt.Errorf("header block: %w", err)
-		}
+// block inflates one header block. The length of a value is believed only as
+// far as the block has bytes for it; what is not of use is not kept.
+func (c *zlibContext) block(block []byte) (streamType string, err error) {
+	if err = c.feed(block); err == nil {
+		streamType, err = c.pairs()
 	}
-	streamType, err = f.pairs()
 	if err != nil {
 		return "", fmt.Errorf("header block: %w", err)
 	}
-	if len(f.in.b) > maxUnread {
+	if len(c.in.b) > maxUnread {
 		return "", errUnread
 	}
 	return streamType, nil
 }
 
+// feed appends a block to what is to be inflated. A context begins with the
+// first.
+func (c *zlibContext) feed(block []byte) (err error) {
+	c.in.b = append(c.in.b[:len(c.in.b):len(c.in.b)], block...)
+	switch {
+	case c.begun:
+		return nil
+	case c.zlib == nil:
+		c.zlib, err = zlib.NewReaderDict(&c.in, dictionary)
+	default:
+		err = c.zlib.(zlib.Resetter).Reset(&c.in, dictionary)
+	}
+	c.begun = err == nil
+	return err
+}
+
+// full reads p full.
+func (c *zlibContext) full(p []byte) error {
+	n, err := io.ReadFull(c.zlib, p)
+	c.read += n
+	return err
+}
+
 // pairs reads the names and values of one block.
 //
 //	| count (32) | length (32) | name | length (32) | value, several by NUL | ...
-func (f *inflater) pairs() (streamType string, err error) {
-	count, err := f.word()
+func (c *zlibContext) pairs() (streamType string, err error) {
+	count, err := c.word()
 	if err != nil {
 		return "", err
 	}
@@ -98,13 +181,13 @@ func (f *inflater) pairs() (streamType string, err error) {
 	}
 	found := false
 	for range count {
-		name, err := f.text(lowerCase)
+		name, err := c.text(lowerCase)
 		if err != nil {
 			return "", err
 		}
 		// The server's http.Header.Get: the first header of that name wins.
 		wanted := !found && string(name) == streamTypeHeader
-		value, err := f.text(anything)
+		value, err := c.text(anything)
 		if err != nil {
 			return "", err
 		}
@@ -125,11 +208,11 @@ func firstValue(value []byte) string {
 	return string(value)
 }
 
-func (f *inflater) word() (uint32, error) {
-	if _, err := io.ReadFull(f.zlib, f.scratch[:4]); err != nil {
+func (c *zlibContext) word() (uint32, error) {
+	if err := c.full(c.scratch[:4]); err != nil {
 		return 0, short(err)
 	}
-	return binary.BigEndian.Uint32(f.scratch[:4]), nil
+	return binary.BigEndian.Uint32(c.scratch[:4]), nil
 }
 
 func anything([]byte) error { return nil }
@@ -146,21 +229,21 @@ func lowerCase(p []byte) error {
 // text reads a length and as many bytes, and returns those that fit the
 // scratch buffer; each part of them is shown to check. The result is valid
 // until the next read.
-func (f *inflater) text(check func([]byte) error) ([]byte, error) {
-	length, err := f.word()
+func (c *zlibContext) text(check func([]byte) error) ([]byte, error) {
+	length, err := c.word()
 	if err != nil {
 		return nil, err
 	}
-	kept := f.scratch[:min(length, uint32(len(f.scratch)))]
-	if _, err := io.ReadFull(f.zlib, kept); err != nil {
+	kept := c.scratch[:min(length, uint32(len(c.scratch)))]
+	if err := c.full(kept); err != nil {
 		return nil, short(err)
 	}
 	if err := check(kept); err != nil {
 		return nil, err
 	}
 	for left := length - uint32(len(kept)); left > 0; {
-		part := f.skipped[:min(left, uint32(len(f.skipped)))]
-		if _, err := io.ReadFull(f.zlib, part); err != nil {
+		part := c.skipped[:min(left, uint32(len(c.skipped)))]
+		if err := c.full(part); err != nil {
 			return nil, short(err)
 		}
 		if err := check(part); err != nil {
