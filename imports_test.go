@@ -36,8 +36,9 @@ var house = map[string]struct {
 	"iptables":                    {nil, nil, "it knows rules, not what they are for"},
 	"instance":                    {nil, nil, "it knows who is there, not what is to follow from it"},
 	"keeper":                      {[]string{"iptables", "instance"}, nil, "it knows that sessions would be served, not what they are"},
+	"record":                      {[]string{"session"}, nil, "it chooses by whose a session is; who finds that out, and what keeps it, is nothing to it"},
 	"identify":                    {[]string{"session"}, nil, "it looks at the node and at what sessions mean; how they come and where they are kept is nothing to it"},
-	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "targets", "identify", "iptables", "keeper", "instance", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
+	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "targets", "identify", "record", "iptables", "keeper", "instance", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
 }
 
 // outside has what only some may import, and what nobody may.

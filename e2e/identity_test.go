@@ -79,3 +79,38 @@ func TestASessionIsKnownByItsContainer(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsRecordedIsChosenByWhoseItIs(t *testing.T) {
+	e := knowing(t, "EXECTAPE_RECORD=skip container=secret*; sizes container=pay*")
+	p := pod(t, "chosen")
+	say := kubelet.Process{Command: shell("echo hello; read line; echo $line"), Stdin: true, TTY: true}
+	for _, name := range []string{"secret", "pay", "web"} {
+		u := run(t, direct, container(t, p, name, sleeper), say)
+		u.sees("hello")
+		u.types("bye\n")
+		_ = u.leaves()
+		e.logs("session ended")
+	}
+	files := e.files(".cast")
+	if len(files) != 2 || len(e.files(".part")) != 0 {
+		t.Fatalf("recorded as %q, want those of pay and web", files)
+	}
+	for _, file := range files {
+		r := e.recording(file)
+		shown := string(r.cat("stdout"))
+		switch r.Identity.Container {
+		case "web":
+			if !strings.Contains(shown, "hello") || len(r.Gaps) > 0 {
+				t.Errorf("of web %q was recorded, but for %v", shown, r.Gaps)
+			}
+		case "pay":
+			want := session.Loss{Bytes: int64(len("hello\r\nbye\r\nbye\r\n")), Reason: "EXECTAPE_RECORD: stdout"}
+			if shown != "" || len(r.Gaps) != 1 || r.Gaps[0] != want {
+				t.Errorf("of pay %q was recorded, but for %v, want %v", shown, r.Gaps, want)
+			}
+		default:
+			t.Errorf("a session of %s was recorded", r.Identity.Container)
+		}
+	}
+	e.run("verify", e.casts)
+}

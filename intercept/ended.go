@@ -26,7 +26,7 @@ func (s *Server) finish(log *zap.Logger, conn *session.Conn, recorder session.Re
 		s.untold.Add(1)
 	}
 	fields := append(fieldsOf(told), zap.Duration("duration", r.End.At.Round(time.Millisecond)))
-	if named, ok := recorder.(interface{ Name() string }); ok {
+	if named, ok := recorder.(interface{ Name() string }); ok && named.Name() != "" {
 		fields = append(fields, zap.String("cast", named.Name()))
 	}
 	if err := errors.Join(r.RecordError, closeErr); err != nil {

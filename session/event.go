@@ -49,6 +49,10 @@ type Exit struct {
 // not known.
 const NoCode = -1
 
+// Withheld begins the reason of a Loss that somebody has asked for; the name of a
+// stream follows.
+const Withheld = "EXECTAPE_RECORD: "
+
 // A Loss is what a recording is known to lack.
 type Loss struct {
 	Bytes  int64  `json:"bytes"`

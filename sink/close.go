@@ -44,6 +44,14 @@ func (r *Recording) Close(end session.End) error {
 	}
 }
 
+// Discard is Close for a session of which nothing is to be left.
+func (r *Recording) Discard(end session.End) error {
+	r.mu.Lock()
+	r.unwanted = true
+	r.mu.Unlock()
+	return r.Close(end)
+}
+
 // leave gives a recording up. Its file is unlocked, for whoever looks for
 // leftovers.
 func (r *Recording) leave() {
@@ -74,13 +82,18 @@ func (r *Recording) finish(end session.End, said chan<- error) error {
 	if r.damage != nil {
 		addDetail(&s, r.damage.Error())
 	}
+	unwanted := r.unwanted
 	r.calm()
 	r.mu.Unlock()
 	r.dir.forget(r)
-	if l.file == nil {
+	switch {
+	case l.file == nil:
 		return err // there never was one
+	case unwanted:
+		err = errors.Join(err, r.dir.root.Remove(l.name))
+	default:
+		err = errors.Join(err, r.dir.finish(l, &s))
 	}
-	err = errors.Join(err, r.dir.finish(l, &s))
 	if err != nil {
 		r.dir.left.Store(true)
 	}

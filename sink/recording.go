@@ -30,19 +30,20 @@ type Recording struct {
 	dir   *Dir
 	began atomic.Uint32 // the watch's tick when the write began that is going on; 0: none
 
-	mu      sync.Mutex // guards what follows; not held over writes
-	settled sync.Cond  // of mu: a write has ended, or err has changed
-	cast    leftover   // until Close finishes it; its stem is the key until then
-	enc     *cast.Encoder
-	tally   tally
-	lines   []byte // accepted, not yet written
-	slot    bool   // the header has changed since it was written
-	offset  int64  // of what is written next
-	lost    int64  // bytes that came while it was suspended
-	lostAt  time.Duration
-	cut     bool  // the cast is as long as it may get
-	beyond  int64 // how many bytes came behind that
-	damage  error // the disk may not have what was written
+	mu       sync.Mutex // guards what follows; not held over writes
+	settled  sync.Cond  // of mu: a write has ended, or err has changed
+	cast     leftover   // until Close finishes it; its stem is the key until then
+	enc      *cast.Encoder
+	tally    tally
+	lines    []byte // accepted, not yet written
+	slot     bool   // the header has changed since it was written
+	offset   int64  // of what is written next
+	lost     int64  // bytes that came while it was suspended
+	lostAt   time.Duration
+	unwanted bool  // it is not to be finished
+	cut      bool  // the cast is as long as it may get
+	beyond   int64 // how many bytes came behind that
+	damage   error // the disk may not have what was written
 
 	writing bool
 	flying  int         // bytes that are being written

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,8 +65,18 @@ func (t *tally) see(e session.Event) {
 	case session.Raw:
 		t.bytes += int64(len(e.Data))
 	case session.Gap:
-		t.gaps = append(t.gaps, *e.Lost)
+		t.lacks(*e.Lost)
 	}
+}
+
+// lacks notes a loss. What is withheld is one loss for each stream, however often.
+func (t *tally) lacks(loss session.Loss) {
+	same := func(l session.Loss) bool { return l.Reason == loss.Reason }
+	if i := slices.IndexFunc(t.gaps, same); i >= 0 && strings.HasPrefix(loss.Reason, session.Withheld) {
+		t.gaps[i].Bytes += loss.Bytes
+		return
+	}
+	t.gaps = append(t.gaps, loss)
 }
 
 // count returns where the bytes of a stream are counted.

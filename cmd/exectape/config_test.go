@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"exectape/iptables"
+	"exectape/record"
 	"exectape/session"
 	"exectape/sink"
 )
@@ -79,6 +80,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		"EXECTAPE_HTTP_GZIP=true",
 		"EXECTAPE_CAST_VERSION=3",
 		"EXECTAPE_RECORD_STDIN=full",
+		"EXECTAPE_RECORD=skip namespace=kube-*; sizes pod=pay-*",
 		"EXECTAPE_RUNTIME_STATE=/run/k3s/containerd",
 		"EXECTAPE_IDENTIFY_WAIT=0s",
 		"EXECTAPE_ADMIN_LISTEN=[::1]:9000",
@@ -124,6 +126,7 @@ func TestConfigReadsEveryVariable(t *testing.T) {
 		HTTPGzip:      true,
 		CastVersion:   3,
 		RecordStdin:   sink.StdinFull,
+		Record:        record.Rules{{Action: record.Skip, Namespace: "kube-*"}, {Action: record.Sizes, Pod: "pay-*"}},
 		RuntimeState:  "/run/k3s/containerd",
 		AdminListen:   netip.MustParseAddrPort("[::1]:9000"),
 		Socket:        "/socket",
@@ -209,6 +212,8 @@ func TestConfigRefuses(t *testing.T) {
 		"ADMIN_LISTEN=127.0.0.1:0", // which nobody would find
 		"SOCKET=exectape.sock",     // depends on where it was started
 		"NODE_NAME=node 7",
+		"RECORD=forget namespace=shop",
+		"RECORD=skip label=app",
 		"RUNTIME_STATE=containerd", // depends on where it was started
 		"IDENTIFY_WAIT=1m",         // for which sessions would be held
 		"DRAIN_TIMEOUT=forever",

@@ -58,7 +58,7 @@ type command struct {
 }
 
 var commands = []command{
-	{"run", "", "record the sessions of this node until SIGTERM, then drain", needsRun, record},
+	{"run", "", "record the sessions of this node until SIGTERM, then drain", needsRun, recordHere},
 	{"probe", "", "whether the exectape that runs here is ready, and if not why", nothing, reader(runProbe)},
 	{"sessions", "[--json]", "the sessions that go on, recorded or not", nothing, reader(runSessions)},
 	{"rules", "print|apply|check|remove", "the iptables rules that lead to exectape", nothing, reader(runRules)},
@@ -95,7 +95,7 @@ Exit codes: 0, it was stopped, and all went well; 1, it failed; 2, the arguments
 or the configuration are mistaken, and nothing was done.
 `
 
-func record(ctx context.Context, cfg config, args []string, stdout, stderr io.Writer) error {
+func recordHere(ctx context.Context, cfg config, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	if help, err := parse(flags, args, runHelp, stdout); help || err != nil {
 		return err

@@ -189,11 +189,26 @@ func at(port uint16, log *zap.Logger) instance.State {
 	return state
 }
 
+// opening begins a session's cast, and keeps from it what is not to be recorded.
+func opening(cfg config, dir *sink.Dir) func(session.Info) (session.Recorder, error) {
+	content := []session.Kind{session.Output, session.Raw}
+	if cfg.RecordStdin == sink.StdinFull {
+		content = append(content, session.Input)
+	}
+	return func(info session.Info) (session.Recorder, error) {
+		recorder, err := dir.Open(info)
+		if recorder == nil {
+			return nil, err
+		}
+		return cfg.Record.Recorder(info, recorder, content...), err
+	}
+}
+
 func newServer(cfg config, known *targets.Set, dir *sink.Dir, log *zap.Logger) *intercept.Server {
 	s := &intercept.Server{
 		IsTarget:      known.Contains,
 		Protocols:     protocols,
-		Open:          dir.Open,
+		Open:          opening(cfg, dir),
 		Policy:        cfg.FailPolicy,
 		MaxSessions:   cfg.MaxSessions,
 		HeadTimeout:   cfg.HeadTimeout,
