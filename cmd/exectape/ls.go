@@ -81,11 +81,20 @@ func places(cfg config, flags *flag.FlagSet) []string {
 	return flags.Args()
 }
 
+// maxTold is of how many casts it is said why they can't be read. The table has
+// all of them.
+const maxTold = 10
+
 // unreadable returns why some casts could not be read, if any could not.
 func unreadable(all []sink.Entry) error {
 	var errs []error
 	for _, e := range all {
-		errs = append(errs, e.Err)
+		if e.Err != nil {
+			errs = append(errs, e.Err)
+		}
+	}
+	if more := len(errs) - maxTold; more > 0 {
+		errs = append(errs[:maxTold], fmt.Errorf("and %d more can't be read", more))
 	}
 	return errors.Join(errs...)
 }
