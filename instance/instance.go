@@ -68,23 +68,25 @@ type Claim struct {
 // Take claims a port. Its error is ErrTaken where an exectape has it, and a
 // Squatter where somebody else has its name.
 func Take(port uint16) (*Claim, error) {
-	ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: name(port), Net: "unix"})
-	switch {
-	case errors.Is(err, unix.EADDRINUSE):
-		state, err := At(port)
-		if err == nil && state == Nobody {
-			return Take(port) // it has gone
-		}
+	for deadline := time.Now().Add(answerTime); ; time.Sleep(pause) {
+		ln, err := net.ListenUnix("unix", &net.UnixAddr{Name: name(port), Net: "unix"})
 		if err == nil {
-			err = ErrTaken
+			c := &Claim{listener: ln, closed: make(chan struct{})}
+			go c.answer()
+			return c, nil
 		}
-		return nil, err
-	case err != nil:
-		return nil, fmt.Errorf("claim port %d: %w", port, err)
+		if !errors.Is(err, unix.EADDRINUSE) {
+			return nil, fmt.Errorf("claim port %d: %w", port, err)
+		}
+		switch state, err := At(port); {
+		case err != nil:
+			return nil, err
+		case state != Nobody:
+			return nil, ErrTaken
+		case time.Now().After(deadline): // or it has just gone
+			return nil, fmt.Errorf("claim port %d: the abstract Unix socket %s is held by a process that does not listen on it; end that, which is in /proc/net/unix by its name", port, name(port))
+		}
 	}
-	c := &Claim{listener: ln, closed: make(chan struct{})}
-	go c.answer()
-	return c, nil
 }
 
 // Leave says from now on that we leave.
@@ -103,8 +105,12 @@ func (c *Claim) Close() {
 	<-c.closed
 }
 
-// answerTime is how long an answer may take, to give it or to get it.
-const answerTime = time.Second
+// answerTime is how long an answer may take, to give it or to get it, and pause
+// is between two tries.
+const (
+	answerTime = time.Second
+	pause      = answerTime / 100
+)
 
 // answer tells one byte to each exectape that asks, until Close.
 func (c *Claim) answer() {
@@ -135,13 +141,13 @@ func (c *Claim) state() byte {
 }
 
 // At asks who has a port. Its error is a Squatter, or says why nobody can be
-// asked. Then the port itself is asked, which below 1024 no squatter can have.
+// asked. Then the port itself is asked, which below 1024 no squatter can have;
+// and also where nobody listens on the name: who has it may keep an exectape
+// from listening there.
 func At(port uint16) (State, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
-	defer cancel()
-	conn, err := new(net.Dialer).DialContext(ctx, "unix", name(port))
+	conn, err := dial(name(port))
 	if errors.Is(err, unix.ECONNREFUSED) {
-		return Nobody, nil
+		return listens(port), nil
 	}
 	if err != nil {
 		return listens(port), fmt.Errorf("ask who has port %d: %w", port, err)
@@ -166,6 +172,19 @@ func At(port uint16) (State, error) {
 		return Leaving, nil
 	}
 	return Staying, nil
+}
+
+// dial connects to a name. Where very many do, it takes its turn.
+func dial(name string) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTime)
+	defer cancel()
+	for {
+		conn, err := new(net.Dialer).DialContext(ctx, "unix", name)
+		if !errors.Is(err, unix.EAGAIN) || ctx.Err() != nil {
+			return conn, err
+		}
+		time.Sleep(pause)
+	}
 }
 
 // listens reports whether anybody has the port.

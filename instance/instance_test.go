@@ -10,10 +10,12 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"exectape/instance"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -67,6 +69,75 @@ func TestOneThatSaysNothingIsThereAllTheSame(t *testing.T) {
 	if _, err := instance.Take(port); !errors.Is(err, instance.ErrTaken) {
 		t.Errorf("its port is taken: %v", err)
 	}
+}
+
+// hold binds a port's name without listening on it, until the test ends.
+func hold(t *testing.T, port uint16) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrUnix{Name: fmt.Sprintf("@exectape/%d", port)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestANameThatSomebodyHoldsAndDoesNotListenOnKeepsNobodyFromStarting(t *testing.T) {
+	port := port(t)
+	hold(t, port)
+	if _, err := instance.Take(port); err == nil || errors.Is(err, instance.ErrTaken) || !strings.Contains(err.Error(), "does not listen") {
+		t.Errorf("Take: %v", err)
+	}
+}
+
+func TestAnExectapeWhoseNameIsHeldIsThereAllTheSame(t *testing.T) {
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	port := uint16(ln.Addr().(*net.TCPAddr).Port)
+	hold(t, port)
+	wantAt(t, port, instance.Silent)
+}
+
+func TestAnInstanceIsHeardOfWhileStrangersQueueBeforeIt(t *testing.T) {
+	port := port(t)
+	var queue net.ListenConfig
+	ln, err := queue.Listen(t.Context(), "unix", fmt.Sprintf("@exectape/%d", port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := ln.(*net.UnixListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { err = unix.Listen(int(fd), 0) }); err != nil {
+		t.Fatal(err)
+	}
+	first, err := net.Dial("unix", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	full := make(chan struct{})
+	go func() {
+		defer ln.Close()
+		<-full
+		for range 2 { // the stranger, and who asks
+			if conn, err := ln.Accept(); err == nil {
+				_, _ = conn.Write([]byte{'L'})
+				_ = conn.Close()
+			}
+		}
+	}()
+	if _, err := net.Dial("unix", ln.Addr().String()); !errors.Is(err, unix.EAGAIN) {
+		t.Fatalf("the queue is not full: %v", err)
+	}
+	time.AfterFunc(50*time.Millisecond, func() { close(full) })
+	wantAt(t, port, instance.Leaving)
 }
 
 // nobody is a user who owns nothing.
