@@ -67,22 +67,18 @@ func openProcesses(directory string) (*processes, error) {
 	return p, nil
 }
 
-// catchUp tells x what the execs run that were started since.
-func (p *processes) catchUp(x *index) error {
-	for {
-		events, err := p.in.read()
-		if err != nil || len(events) == 0 {
-			return err
-		}
-		for _, e := range events {
-			switch s := p.specs[e.watch]; {
-			case e.mask&unix.IN_IGNORED != 0:
-				delete(p.specs, e.watch)
-			case s != nil:
-				p.match(x, e.watch, s) // runc has read it, or we have
-			case strings.HasPrefix(e.name, specPrefix) && len(p.specs) < maxSpecs:
-				p.written(x, filepath.Join(p.directory, e.name))
-			}
+// catchUp tells x what the execs run that were started since. It reads once: who
+// writes to that directory without end would else never let it return.
+func (p *processes) catchUp(x *index) {
+	events, _ := p.in.read() // what is lost is not known, no more
+	for _, e := range events {
+		switch s := p.specs[e.watch]; {
+		case e.mask&unix.IN_IGNORED != 0:
+			delete(p.specs, e.watch)
+		case s != nil:
+			p.match(x, e.watch, s) // runc has read it, or we have
+		case strings.HasPrefix(e.name, specPrefix) && len(p.specs) < maxSpecs:
+			p.written(x, filepath.Join(p.directory, e.name))
 		}
 	}
 }

@@ -171,7 +171,7 @@ func (r *Resolver) catchUp() {
 		return
 	}
 	if r.runs != nil {
-		_ = r.runs.catchUp(r.index) // what is lost is not known, no more
+		r.runs.catchUp(r.index)
 	}
 	if len(r.index.unwatched) > 0 {
 		r.blind()

@@ -2,7 +2,10 @@ package identify_test
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
+	"golang.org/x/sys/unix"
 )
 
 // running runs a resolver until the test ends, and returns its log.
@@ -66,4 +70,40 @@ func TestAStateDirectoryThatIsMadeAnewIsFound(t *testing.T) {
 	s.fifos("b", "e1", plain)
 	before.shows()
 	before.want(t, "unknown") // what it started may have been missed
+}
+
+func TestNobodyIsHeldUpByWhoWritesToTheTMPDIRWithoutEnd(t *testing.T) {
+	s := newState(t)
+	s.container("a", plain)
+	r := s.watched(0)
+	flooding, stop := context.WithCancel(t.Context())
+	var flooders, begun sync.WaitGroup
+	for n := range 4 {
+		begun.Add(1)
+		flooders.Go(func() {
+			for i := 0; flooding.Err() == nil; i++ {
+				if i == 1000 {
+					begun.Done()
+				}
+				fd, err := unix.Open(filepath.Join(s.tmp, fmt.Sprintf("runc-process%d.%d", n, i%2)), unix.O_WRONLY|unix.O_CREAT, 0o600)
+				if err == nil {
+					_ = unix.Close(fd)
+				}
+			}
+		})
+	}
+	begun.Wait()
+	caughtUp := make(chan struct{})
+	go func() {
+		r.CatchUp()
+		close(caughtUp)
+	}()
+	select {
+	case <-caughtUp:
+	case <-time.After(20 * time.Second):
+		t.Error("it does not return")
+	}
+	stop()
+	flooders.Wait()
+	<-caughtUp
 }
