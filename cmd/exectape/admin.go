@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"exectape/admin"
+	"exectape/identify"
 	"exectape/intercept"
 	"exectape/keeper"
 	"exectape/session"
@@ -25,6 +26,7 @@ type node struct {
 	dir      *sink.Dir
 	uploader *upload.Uploader // nil: nothing is sent
 	rules    *keeper.Keeper   // nil: there are to be no rules
+	resolver *identify.Resolver
 }
 
 // newAdmin returns what answers for n, whose server has not begun yet.
@@ -82,6 +84,7 @@ func (n node) metrics(cfg config) *admin.Metrics {
 	m.Gauge("casts_bytes", "What all casts took when they were last looked at.", func() float64 { return float64(n.dir.Stats().Held) })
 	m.Counters("casts_removed_total", "Casts that were removed, because of their age or to make room.", "reason",
 		func() map[string]int64 { return n.dir.Stats().Removed })
+	n.identities(m)
 	if n.rules != nil {
 		n.redirection(m)
 	}
@@ -114,6 +117,20 @@ func countSession(m *admin.Metrics, s session.Summary) {
 	} else {
 		m.SessionEnded(verb, protocol, string(s.EndReason), s.End.Sub(s.Start))
 	}
+}
+
+// identities has how well it is known whose sessions are.
+func (n node) identities(m *admin.Metrics) {
+	m.Counters("identified_sessions_total", "Sessions that have ended, by how well it was known whose they were; none: not looked for.", "confidence", func() map[string]int64 {
+		all := make(map[string]int64)
+		for _, c := range []session.Confidence{session.ConfidenceExact, session.ConfidenceLikely, session.ConfidenceAmbiguous, session.ConfidenceUnknown, ""} {
+			all[cmp.Or(string(c), "none")] = n.resolver.Stats().Sessions[c]
+		}
+		return all
+	})
+	m.Counter("identify_wait_seconds_total", "How long sessions were held at their beginning, so that it is known whose they are.",
+		func() float64 { return n.resolver.Stats().HeldFor.Seconds() })
+	m.Gauge("containers", "Containers that sessions may belong to.", func() float64 { return float64(n.resolver.Stats().Containers) })
 }
 
 func (n node) redirection(m *admin.Metrics) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"exectape/admin"
+	"exectape/identify"
 	"exectape/keeper"
 	"exectape/sink"
 	"exectape/targets"
@@ -29,8 +31,14 @@ func everything(t *testing.T) (config, node) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = dir.Close() })
+	resolver := identify.New(t.TempDir(), t.TempDir(), cfg.IdentifyWait, zap.NewNop())
+	t.Cleanup(func() {
+		ended, cancel := context.WithCancel(context.Background())
+		cancel()
+		resolver.Run(ended)
+	})
 	known := targets.Fixed(cfg.Targets...)
-	return cfg, node{newServer(cfg, known, dir, zap.NewNop()), known, dir, newUploader(cfg, dir, zap.NewNop()), keeper.New(keeper.Config{Rules: redirect(cfg, 1015, cfg.Targets)}, zap.NewNop())}
+	return cfg, node{newServer(cfg, known, dir, zap.NewNop()), known, dir, newUploader(cfg, dir, zap.NewNop()), keeper.New(keeper.Config{Rules: redirect(cfg, 1015, cfg.Targets)}, zap.NewNop()), resolver}
 }
 
 func TestMetricsAreNamedAsPrometheusHasIt(t *testing.T) {

@@ -60,9 +60,9 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	}
 	list, changed := known.Current()
 	rules := newKeeper(cfg, tables, in.port, list, server, log)
-	answers := newAdmin(cfg, node{server, known, dir, uploader, rules}, log)
 	resolver := identify.New(cfg.RuntimeState, os.TempDir(), cfg.IdentifyWait, log)
 	server.Trace = resolver.Trace
+	answers := newAdmin(cfg, node{server, known, dir, uploader, rules, resolver}, log)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	// Its context ends when ctx does or when a listener fails.
