@@ -3,19 +3,13 @@ package e2e_test
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"exectape/e2e/kubelet"
 	"exectape/e2e/local"
 	"exectape/e2e/recorder"
 )
@@ -146,89 +140,6 @@ func wantOneCast(t *testing.T, casts []string, text string) {
 	if n != 1 {
 		t.Errorf("%q is in %d casts, want one", text, n)
 	}
-}
-
-// A load is sessions that begin one after the other, each of which says its
-// number.
-type load struct {
-	t       *testing.T
-	runtime *local.Server
-	stop    context.CancelFunc
-	begun   chan int
-	running sync.WaitGroup
-}
-
-func beginLoad(t *testing.T, runtime *local.Server, every time.Duration) *load {
-	ctx, stop := context.WithCancel(t.Context())
-	l := &load{t: t, runtime: runtime, stop: stop, begun: make(chan int, 1)}
-	go func() {
-		again := time.NewTicker(every)
-		defer again.Stop()
-		for n := 0; ; n++ {
-			select {
-			case <-again.C:
-				l.running.Go(func() { l.session(n) })
-			case <-ctx.Done():
-				l.begun <- n
-				return
-			}
-		}
-	}()
-	return l
-}
-
-// end begins no more, waits for those that began, and returns how many did.
-func (l *load) end() int {
-	l.stop()
-	n := <-l.begun
-	l.running.Wait()
-	return n
-}
-
-func saying(n int) string { return fmt.Sprintf("session %d", n) }
-
-func (l *load) session(n int) {
-	ctx := context.WithoutCancel(l.t.Context())
-	echo := kubelet.Process{Command: []string{"printf", "%s", saying(n)}}
-	at, err := l.runtime.Exec(ctx, echo)
-	if err != nil {
-		l.t.Errorf("session %d: %v", n, err)
-		return
-	}
-	s := direct.Open(ctx, at, echo)
-	if err := s.Wait(); err != nil || string(s.Stdout.Bytes()) != saying(n) {
-		l.t.Errorf("session %d: %v, %q", n, err, s.Stdout.Bytes())
-	}
-}
-
-// A saboteur stands in for an iptables-restore, and at one of its runs kills the
-// exectape that runs it, or takes its time.
-const saboteur = `#!/bin/sh
-dir=${0%/*}
-echo >> $dir/count
-n=$(wc -l < $dir/count)
-[ "$n before" = "$(cat $dir/when)" ] && kill -9 $PPID && exit 1
-"$(cat $dir/real)" "$@"
-code=$?
-[ "$n waits" = "$(cat $dir/when)" ] && sleep 2
-[ "$n after" = "$(cat $dir/when)" ] && kill -9 $PPID
-exit $code
-`
-
-// sabotaged returns a PATH with a saboteur first.
-func sabotaged(t *testing.T, program, when string) string {
-	t.Helper()
-	found, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for name, content := range map[string]string{program: saboteur, "when": when, "real": found} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return "PATH=" + dir + ":" + os.Getenv("PATH")
 }
 
 func TestAYoungerThatIsKilledBeforeItIsReadyChangesNothing(t *testing.T) {
@@ -429,81 +340,4 @@ func wantOneRecorded(t *testing.T, e *exectape, of ...*recorder.Recorder) {
 			_, _ = r.Log.Next(patiently(t), "session ended")
 		}
 	}
-}
-
-func TestAPortThatAStrangerHasIsAnError(t *testing.T) {
-	needsNode(t)
-	for _, at := range []netip.AddrPort{listener, listener6} {
-		t.Run(at.String(), func(t *testing.T) {
-			stranger, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(at))
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer stranger.Close()
-			e := newExectape(t)
-			_, err = e.program.Start(patiently(t))
-			if err == nil || !strings.Contains(err.Error(), "by something that is no exectape; end that, or set EXECTAPE_LISTEN to other ports") {
-				t.Errorf("exectape starts: %v", err)
-			}
-			_ = stranger.Close()
-			e.start()
-			wantRecorded(e, hello(t, direct))
-		})
-	}
-}
-
-// squat is for perl, which Debian always has.
-const squat = `use Socket;
-for my $port (1015, 1016) {
-	socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die;
-	bind($s, pack("S", AF_UNIX) . "\0exectape/$port") or die;
-	listen($s, 100) or die;
-	push @all, $s;
-}
-$| = 1; print "x"; <STDIN>`
-
-func TestASquatterOfTheNamesIsNamedAndChangesNothing(t *testing.T) {
-	needsNode(t)
-	for _, u := range upgrades {
-		t.Run(u.name, func(t *testing.T) {
-			pid := squatNames(t)
-			e := start(t, u.env...)
-			complaint := e.logs("other exectapes will not be told of this one").Text("error")
-			if want := fmt.Sprintf("held by user %d (process %d)", nobody, pid); !strings.Contains(complaint, want) {
-				t.Errorf("the complaint is %q, want one with %q", complaint, want)
-			}
-			wantRecorded(e, hello(t, direct))
-			elder := e.follow()
-			wantRecorded(e, hello(t, direct))
-			if _, err := elder.Log.Next(patiently(t), "replaced by a younger exectape: what is going on here goes on"); err != nil {
-				t.Fatal(err)
-			}
-			elder.Terminate()
-			ends(t, elder)
-			wantRecorded(e, hello(t, direct))
-		})
-	}
-}
-
-// squatNames has somebody hold the names of all ports, for the test's time.
-func squatNames(t *testing.T) (pid int) {
-	t.Helper()
-	squatter := exec.CommandContext(t.Context(), "perl", "-e", squat)
-	squatter.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	out, err := squatter.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	in, err := squatter.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := squatter.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = in.Close(); _ = squatter.Wait() })
-	if _, err := out.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
-	return squatter.Process.Pid
 }

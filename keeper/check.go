@@ -49,8 +49,9 @@ func (k *Keeper) check(ctx context.Context) {
 func (k *Keeper) toldOfChange() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	defer func() { k.changed = false }()
-	return k.changed
+	told := k.changed
+	k.changed = false
+	return told
 }
 
 // follow makes the rules those of other targets.
@@ -77,7 +78,7 @@ func (k *Keeper) repair(ctx context.Context, problems []iptables.Problem) {
 // write writes rules, and at once the lease: with them its list may have been
 // born anew.
 func (k *Keeper) write(ctx context.Context, rules iptables.Config) error {
-	if err := k.Tables.Apply(ctx, rules); err != nil {
+	if err := k.apply(ctx, rules); err != nil {
 		return err
 	}
 	return k.lease.renew(ctx)
@@ -86,10 +87,20 @@ func (k *Keeper) write(ctx context.Context, rules iptables.Config) error {
 // rewrite writes the rules that were written before. A lease that is not renewed
 // is told of, and renewed when it can be.
 func (k *Keeper) rewrite(ctx context.Context) error {
-	if err := k.Tables.Apply(ctx, k.rules()); err != nil {
+	if err := k.apply(ctx, k.rules()); err != nil {
 		return err
 	}
 	_ = k.lease.renew(ctx)
+	return nil
+}
+
+func (k *Keeper) apply(ctx context.Context, rules iptables.Config) error {
+	if err := k.Tables.Apply(ctx, rules); err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.written = rules
 	return nil
 }
 

@@ -35,8 +35,9 @@ type Keeper struct {
 	wake    chan struct{} // has something in it when the rules are to be looked at now
 	leaving bool          // this exectape is to end
 
-	mu      sync.Mutex // guards Rules and what follows
-	changed bool       // the rules are to be others than those that were written
+	mu      sync.Mutex      // guards Rules and what follows
+	changed bool            // the rules are to be others than those that were written
+	written iptables.Config // as they were, the last time
 	last    look
 	turn    turn
 }
@@ -49,7 +50,7 @@ func New(cfg Config, log *zap.Logger) *Keeper {
 	k.lease = &lease{
 		length: cfg.Rules.Lease,
 		probe:  cfg.Probe,
-		write:  func() error { return k.rules().Renew() },
+		write:  k.renew,
 		log:    log,
 	}
 	return k
@@ -142,6 +143,14 @@ func (k *Keeper) rules() iptables.Config {
 // it again after one second, and after three.
 const onItsWay = 5 * time.Second
 
+// renew renews the lease of the rules that are there, whichever are to be.
+func (k *Keeper) renew() error {
+	k.mu.Lock()
+	written := k.written
+	k.mu.Unlock()
+	return written.Renew()
+}
+
 // Leave takes the jump out, so that no new connection comes, once Run has
 // returned. Where a younger exectape has the rules it touches none, and returns
 // when nothing can be on its way to this one any more. Without a lease it leaves
@@ -151,7 +160,10 @@ func (k *Keeper) Leave(ctx context.Context) error {
 	t, rules := k.current(), k.rules()
 	switch {
 	case t.role == replaced:
-		time.Sleep(time.Until(t.since.Add(onItsWay)))
+		select {
+		case <-time.After(time.Until(t.since.Add(onItsWay))):
+		case <-ctx.Done():
+		}
 		return nil
 	case t.role == newcomer || t.role == behind:
 		return nil // where an elder is, it sees us go

@@ -83,8 +83,9 @@ func (k *Keeper) nextGeneration(all []iptables.Instance) iptables.Config {
 
 // alive returns those of other instances that are there.
 func (k *Keeper) alive(all []iptables.Instance) (alive []iptables.Instance) {
+	us := k.rules().Port
 	for _, i := range all {
-		if i.Port != k.Config.Rules.Port && k.At(i.Port) != instance.Nobody {
+		if i.Port != us && k.At(i.Port) != instance.Nobody {
 			alive = append(alive, i)
 		}
 	}
