@@ -401,3 +401,21 @@ func TestAClosedPolicyTellsTheClientWhereverTheRecorderFails(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatAFrameBeginsWithAndAnIdleClientGotIsNoPlaceForAFarewell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, target, _ := newConnWith(t, session.FailClosed)
+		_ = c.SetReadDeadline(time.Now().Add(time.Minute))
+		go send(t, target, "aaaabb")
+		for _, want := range []string{"aaaa", "bb"} {
+			if got := receive(t, c); got != want {
+				t.Errorf("the client got %q, want %q", got, want)
+			}
+		}
+		c.End("stop")
+		go func() { _, _ = io.WriteString(target, "bb") }()
+		if got, err := io.ReadAll(c); string(got) != "bbbye:stop" || err != nil {
+			t.Errorf("then the client got %q, %v; want the rest of the frame, and the farewell", got, err)
+		}
+	})
+}
