@@ -195,6 +195,9 @@ func (c *Conn) recorded(from Direction, err error) bool {
 	}
 	if from == FromServer {
 		c.clean = c.broken[from] == nil && c.dec.Pending(from) == 0
+		if c.clean && c.ending != nil {
+			c.wake() // whoever waits for more before Read: the farewell is due
+		}
 	}
 	return !c.held[from].dropped
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -416,6 +417,25 @@ func TestWhatAFrameBeginsWithAndAnIdleClientGotIsNoPlaceForAFarewell(t *testing.
 		go func() { _, _ = io.WriteString(target, "bb") }()
 		if got, err := io.ReadAll(c); string(got) != "bbbye:stop" || err != nil {
 			t.Errorf("then the client got %q, %v; want the rest of the frame, and the farewell", got, err)
+		}
+	})
+}
+
+func TestAtItsBoundaryAnEndingSessionWaitsForNothingMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, target, _ := newConn(t)
+		go send(t, target, "aaaabb")
+		receive(t, c)
+		c.End("stop")
+		go send(t, target, "bb")
+		receive(t, c)
+		began := time.Now()
+		// As a copier does that takes no buffer before there is something to read.
+		if _, err := c.Duplex.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) || !time.Now().Equal(began) {
+			t.Errorf("a silent target was waited for, for %s: %v", time.Since(began), err)
+		}
+		if got, err := io.ReadAll(c); string(got) != "bye:stop" || err != nil {
+			t.Errorf("then the client got %q, %v", got, err)
 		}
 	})
 }

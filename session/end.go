@@ -29,9 +29,11 @@ func (c *Conn) end(sentence string) {
 	if c.ending == nil {
 		c.ending = &ending{sentence: sentence, giveUp: time.Now().Add(boundaryWait)}
 	}
-	// Wakes a Read that waits for a target with nothing to say.
-	_ = c.Duplex.SetReadDeadline(time.Now())
+	c.wake()
 }
+
+// wake ends the wait for a target that has nothing to say.
+func (c *Conn) wake() { _ = c.Duplex.SetReadDeadline(time.Now()) }
 
 // leave tells Read what to do in a session that is ending: read at most room
 // bytes, or say words, or (over, and no words) return io.EOF.
