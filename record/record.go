@@ -75,6 +75,9 @@ func parse(words []string) (Rule, error) {
 		if _, err := path.Match(pattern, ""); field == nil || pattern == "" || err != nil {
 			return Rule{}, fmt.Errorf("%q is not namespace, pod, container or verb with a pattern", word)
 		}
+		if *field != "" {
+			return Rule{}, fmt.Errorf("%q: a rule has one pattern for each; write another rule, behind a semicolon", word)
+		}
 		*field = pattern
 	}
 	return rule, nil
@@ -91,7 +94,13 @@ func (r Rule) fits(verb string, c session.Candidate) bool {
 
 // about returns what becomes of a session. If it may be one of several, all of
 // them must agree; what is less sure than that is recorded.
+//
+// The candidates of an attach are less sure: they follow from the streams that
+// its client opens, and nothing shows that it lies.
 func (r Rules) about(verb string, whose session.Identity) Action {
+	if verb == "attach" {
+		return r.whoever(verb)
+	}
 	may := whose.Candidates
 	if whose.Confidence == session.ConfidenceExact {
 		may = []session.Candidate{{Namespace: whose.Namespace, Pod: whose.Pod, Container: whose.Container}}
@@ -111,6 +120,20 @@ func (r Rules) about(verb string, whose session.Identity) Action {
 		agreed, first = action, false
 	}
 	return agreed
+}
+
+// whoever returns what becomes of a session in whichever container.
+func (r Rules) whoever(verb string) Action {
+	for _, rule := range r {
+		if ok, _ := path.Match(rule.Verb, verb); !ok && rule.Verb != "" {
+			continue
+		}
+		if rule.Namespace != "" || rule.Pod != "" || rule.Container != "" {
+			return All // it may be about this one
+		}
+		return rule.Action
+	}
+	return All
 }
 
 // A Discarder is a Recorder that can leave nothing of a session.

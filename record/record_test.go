@@ -79,8 +79,42 @@ func TestWhatIsRecordedOfASession(t *testing.T) {
 	}
 }
 
+func TestNoLieOfItsClientKeepsAnAttachFromBeingRecorded(t *testing.T) {
+	chosen := in("web-1", "web-2") // by the streams that the client opened
+	for text, want := range map[string]string{
+		"skip pod=web-*":                          "[hello closed]",
+		"sizes pod=web-*":                         "[hello closed]",
+		"record pod=db-*; skip":                   "[hello closed]",
+		"skip pod=web-*; skip verb=attach":        "[hello closed]",
+		"skip verb=attach":                        "[discarded]",
+		"skip verb=exec pod=web-*; sizes":         "[5 bytes: EXECTAPE_RECORD: stdout closed]",
+		"record pod=db-* verb=exec; skip verb=a*": "[discarded]",
+	} {
+		var rules record.Rules
+		if err := rules.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		to := &tape{}
+		r := rules.Recorder(session.Info{Verb: "attach"}, to, session.Output)
+		for _, e := range []session.Event{
+			{Kind: session.Identified, Identity: &chosen},
+			{Kind: session.Output, Stream: session.Stdout, Data: []byte("hello")},
+		} {
+			if err := r.Record(e); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := r.Close(session.End{}); err != nil {
+			t.Error(err)
+		}
+		if got := fmt.Sprint(to.told); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+}
+
 func TestNonsenseIsNoRule(t *testing.T) {
-	for _, text := range []string{"", ";", "keep", "skip shop", "skip label=a", "skip pod=", "skip pod=[", "namespace=shop"} {
+	for _, text := range []string{"", ";", "keep", "skip shop", "skip label=a", "skip pod=", "skip pod=[", "namespace=shop", "skip pod=a pod=b"} {
 		if err := new(record.Rules).UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q was taken", text)
 		}
