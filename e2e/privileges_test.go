@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
+
+	"exectape/e2e/recorder"
 )
 
 // daemonSet is the one in the manifests.
@@ -61,9 +64,10 @@ func TestThePodsCapabilitiesAreEnough(t *testing.T) {
 	needsNode(t)
 	for _, w := range redirects {
 		t.Run(w.name, func(t *testing.T) {
-			e := newExectape(t, w.env[0], auto)
+			e := newExectape(t, w.env[0], auto, "EXECTAPE_RUNTIME_STATE="+runtime.State())
 			e.program.Path = holding(t, capabilities(t), e.program.Path)
 			e.start()
+			e.logs("containers are known")
 			e.probe(true, "targets: ok")
 			e.saysHello(app)
 		})
@@ -81,21 +85,40 @@ func TestThePodCanDoWithoutNoneOfItsCapabilities(t *testing.T) {
 				e := newExectape(t, w.env[0], auto)
 				program := e.program
 				program.Path = holding(t, fewer, program.Path)
-				running, err := program.Start(patiently(t))
+				running, err := program.Begin(patiently(t))
 				if err != nil {
-					return // it did not even start
+					t.Fatal(err)
 				}
-				e.running, e.runs = running, append(e.runs, running.Log)
-				out, err := program.Command(patiently(t), "probe").CombinedOutput()
-				e.stop()
-				if err != nil {
-					t.Logf("%s: %s", w.name, out)
+				if why := unready(t, program, running); why != "" {
+					t.Logf("%s: %s", w.name, why)
 					return
 				}
 			}
 			t.Errorf("without %s all is well", c)
 		})
 	}
+}
+
+// unready waits until a recorder is ready, has ended, or has looked and can't be,
+// and ends it. It returns why it is not ready, if it isn't.
+func unready(t *testing.T, program recorder.Program, running *recorder.Recorder) (why string) {
+	t.Helper()
+	eventually(t, "it is known whether exectape becomes ready", func(ctx context.Context) bool {
+		out, err := program.Command(ctx, "probe").CombinedOutput()
+		if running.Ended() {
+			why = running.Log.String()
+			return true
+		}
+		if err != nil && running.Log.Count("targets may be missing") > 0 {
+			why = string(out)
+		}
+		return err == nil || why != ""
+	})
+	running.Terminate()
+	if err := running.Wait(patiently(t)); err != nil && why == "" {
+		t.Errorf("exectape run: %v", err)
+	}
+	return why
 }
 
 func TestThePodIsGivenTimeToDrain(t *testing.T) {

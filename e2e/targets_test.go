@@ -206,11 +206,53 @@ func TestWhoMayNotSeeARuntimesSocketsSaysSo(t *testing.T) {
 	needsNode(t)
 	e := newExectape(t, byNFT.env[0], auto)
 	e.program.Path = without(t, "sys_ptrace", e.program.Path)
-	e.start()
+	e.begin()
 	if line := e.logs("targets may be missing"); !strings.Contains(line.Text("error"), "that takes CAP_SYS_PTRACE") {
 		t.Errorf("the log says %q", line.Text("error"))
 	}
 	e.probe(false, "targets: the sockets of containerd (process ")
+}
+
+func TestRulesAreMadeOfWhatIsFound(t *testing.T) {
+	needsNode(t)
+	e := newExectape(t, byNFT.env[0], auto)
+	if printed := string(e.run("rules", "print")); !strings.Contains(printed, " --dport "+fmt.Sprint(streamingServer.Port())+" ") {
+		t.Errorf("exectape rules print:\n%s", printed)
+	}
+	e.program.Path = without(t, "sys_ptrace", e.program.Path)
+	said, err := e.program.Command(patiently(t), "rules", "print").CombinedOutput()
+	if err == nil || !strings.Contains(string(said), "no target was found: the sockets of containerd") {
+		t.Errorf("without CAP_SYS_PTRACE, %v:\n%s", err, said)
+	}
+}
+
+// begin starts it without waiting until it is ready.
+func (e *exectape) begin() {
+	e.t.Helper()
+	running, err := e.program.Begin(patiently(e.t))
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	e.running, e.runs = running, append(e.runs, running.Log)
+}
+
+// One that knows no target has nothing to take over.
+func TestAnElderKeepsItsRulesUntilAYoungerKnowsATarget(t *testing.T) {
+	needsNode(t)
+	elder := start(t, byNFT.env[0], auto)
+	before := rules(t)
+	younger := newExectape(t, byNFT.env[0], auto)
+	younger.program.Path = without(t, "sys_ptrace", younger.program.Path)
+	younger.begin()
+	younger.logs("targets may be missing")
+	younger.probe(false, "listener: ok")
+	for range 5 {
+		elder.saysHello(app)
+	}
+	younger.stop()
+	if after := rules(t); after != before {
+		t.Errorf("the rules beside a younger that knows no target:\n%s\nand before it:\n%s", after, before)
+	}
 }
 
 // without returns a program that runs another without a capability.

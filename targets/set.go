@@ -1,6 +1,7 @@
 package targets
 
 import (
+	"context"
 	"net/netip"
 	"slices"
 	"sync"
@@ -35,6 +36,22 @@ func (s *Set) Current() (list []netip.AddrPort, changed <-chan struct{}) {
 		s.changed = make(chan struct{})
 	}
 	return slices.Clone(s.list), s.changed
+}
+
+// Await waits until there is a target, and returns those that there are then, or
+// nothing if ctx ends before.
+func (s *Set) Await(ctx context.Context) []netip.AddrPort {
+	for {
+		list, changed := s.Current()
+		if len(list) > 0 {
+			return list
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // Err returns why targets may be missing, or that there are none.

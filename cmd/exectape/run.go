@@ -87,7 +87,7 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	// Who drains no longer answers for the host, but does for itself.
 	serving.Go(func() error { answers.ServeTCP(ctx, cfg.AdminListen.String()); return nil })
 	serving.Go(func() error { answers.ServeUnix(keeping, cfg.Socket); return nil })
-	err = serveUntil(ctx, list, rules, log)
+	err = serveUntil(ctx, known, rules, log)
 	stop() // or it could not begin
 	err = errors.Join(err, drain(cfg, server, rules, log))
 	endKeeping()
@@ -135,8 +135,15 @@ func finishLeftovers(ctx context.Context, dir *sink.Dir, log *zap.Logger) {
 }
 
 // serveUntil leads the sessions here, and keeps the rules that do until ctx ends.
-func serveUntil(ctx context.Context, list []netip.AddrPort, rules *keeper.Keeper, log *zap.Logger) error {
+// It begins when there is a target: until then an elder's rules are better than
+// none.
+func serveUntil(ctx context.Context, known *targets.Set, rules *keeper.Keeper, log *zap.Logger) error {
+	list := known.Await(ctx)
+	if list == nil {
+		return nil
+	}
 	if rules != nil {
+		rules.Redirect(list)
 		if err := rules.Start(ctx); err != nil {
 			return err
 		}

@@ -57,6 +57,19 @@ type Recorder struct {
 // Start starts recording. It returns when the recorder is ready, and else with
 // an error that says what it logged.
 func (p Program) Start(ctx context.Context) (*Recorder, error) {
+	r, err := p.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.Log.Next(ctx, "ready"); err != nil {
+		r.Kill()
+		return nil, fmt.Errorf("exectape did not become ready: %w\n%s", err, r.Log)
+	}
+	return r, nil
+}
+
+// Begin starts a recorder that need not become ready.
+func (p Program) Begin(ctx context.Context) (*Recorder, error) {
 	r := &Recorder{Log: new(Log), ended: make(chan struct{})}
 	// The command is not bound to ctx: what is started is stopped.
 	r.process = p.Command(context.WithoutCancel(ctx), "run")
@@ -69,10 +82,6 @@ func (p Program) Start(ctx context.Context) (*Recorder, error) {
 		_ = r.Log.all.Close() // it never fails
 		close(r.ended)
 	}()
-	if _, err := r.Log.Next(ctx, "ready"); err != nil {
-		r.Kill()
-		return nil, fmt.Errorf("exectape did not become ready: %w\n%s", err, r.Log)
-	}
 	return r, nil
 }
 
@@ -80,6 +89,16 @@ func (p Program) Start(ctx context.Context) (*Recorder, error) {
 // once: a second SIGTERM would end the recorder at once.
 func (r *Recorder) Terminate() {
 	r.asked.Do(func() { _ = r.process.Process.Signal(syscall.SIGTERM) }) // it may have ended
+}
+
+// Ended reports whether the recorder has ended.
+func (r *Recorder) Ended() bool {
+	select {
+	case <-r.ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // Kill ends the recorder at once, in the middle of whatever it does.
