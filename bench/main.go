@@ -17,7 +17,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"syscall"
 	"time"
 
 	"exectape/bench/contender"
@@ -87,7 +86,6 @@ func drive(args []string) error {
 		return err
 	}
 	track()
-	manyDescriptors()
 	if b.runtime, err = startRuntime(); err != nil {
 		return err
 	}
@@ -204,11 +202,4 @@ func track() {
 	_ = exec.Command("iptables", "-t", "nat", "-A", "OUTPUT", "-d", "192.0.2.1", "-j", "RETURN").Run() // for comparability only
 	// Short sessions by the thousand would fill the table for two minutes.
 	_ = os.WriteFile("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_time_wait", []byte("1"), 0)
-}
-
-// manyDescriptors allows for 5000 sessions of 6 descriptors each, where we may.
-// What is started inherits it.
-func manyDescriptors() {
-	const wanted = 1 << 16
-	_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: wanted, Max: wanted}) // else a load fails that takes so many
 }

@@ -45,7 +45,7 @@ func full(ours []contender.Contender) plan {
 		{load: setUp(500), on: all},
 		{load: idle(200, 0), on: with(ours, contender.Splice, contender.HAProxy, contender.Tailscale)},
 		{load: idle(1000, 3), on: with(ours, contender.Splice)},
-		{load: idle(5000, 0), on: with(ours, contender.Splice)},
+		{load: idle(5000, 0), on: ours},
 		{load: download("bulk text, WebSocket", hand.WebSocket, content.Text, 1, 128*mebibyte), on: pipes},
 		{load: echoByHand(2000), on: pipes},
 		{load: churn(100_000), on: ours[:1], rounds: 1},

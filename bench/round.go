@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
 	"time"
@@ -41,8 +41,8 @@ func (b bench) run(p plan) (all []Cell, err error) {
 	return all, nil
 }
 
-// cell puts a load on a contender that is started for it. What goes wrong under
-// the load is in the cell.
+// cell puts a load on a contender that is started for it. What goes wrong once
+// it runs is in the cell.
 func (b bench) cell(round int, l load, on contender.Contender) (c Cell, err error) {
 	c = Cell{Round: round, Load: l.name, Contender: on.Name}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
@@ -60,11 +60,8 @@ func (b bench) cell(round int, l load, on contender.Contender) (c Cell, err erro
 	if err == nil && on.Records && c.Casts == 0 {
 		err = verify(filepath.Join(dir, "casts"), l.want, &c, c.Sessions)
 	}
-	if err != nil {
+	if err := errors.Join(err, way.Stop()); err != nil {
 		c.Error = err.Error()
-	}
-	if err := way.Stop(); err != nil {
-		return c, fmt.Errorf("%s: %w", on.Name, err)
 	}
 	return c, nil
 }
