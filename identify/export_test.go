@@ -1,5 +1,7 @@
 package identify
 
+import "golang.org/x/sys/unix"
+
 // Shut is what Run does last. Without Run, a Resolver sees what has happened
 // whenever it is asked something.
 func (r *Resolver) Shut() {
@@ -19,3 +21,11 @@ func (r *Resolver) Traces() int { return len(r.traces) + len(r.ended) }
 
 // StartTime is for how long a session may still start.
 const StartTime = startTime
+
+// Unheard returns how much has happened to processes that the Resolver has not
+// taken, in bytes of inotify's.
+func (r *Resolver) Unheard() (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return unix.IoctlGetInt(r.runs.in.fd, unix.TIOCINQ)
+}

@@ -163,6 +163,9 @@ func (r *Resolver) blind() {
 // catchUp takes all that has happened in the state directory so far.
 func (r *Resolver) catchUp() {
 	if !r.up {
+		if r.runs != nil {
+			_, _ = r.runs.in.read() // or who waits for it would not wait
+		}
 		return
 	}
 	if err := r.index.catchUp(); err != nil {

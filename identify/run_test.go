@@ -107,3 +107,18 @@ func TestNobodyIsHeldUpByWhoWritesToTheTMPDIRWithoutEnd(t *testing.T) {
 	flooders.Wait()
 	<-caughtUp
 }
+
+func TestWhereNoContainersAreKnownProcessesKeepNobodyBusy(t *testing.T) {
+	s := newState(t)
+	s.must(os.RemoveAll(s.path))
+	r, logs := s.running()
+	until(t, "the log says that there is nothing to see", func() bool { return logs.FilterLevelExact(zap.WarnLevel).Len() == 1 })
+	for range 3 {
+		s.must(os.WriteFile(filepath.Join(s.tmp, "anything"), nil, 0o600))
+		until(t, "what happened was taken", func() bool {
+			unheard, err := r.Unheard()
+			s.must(err)
+			return unheard == 0
+		})
+	}
+}
