@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"time"
 
 	"exectape/iptables"
@@ -76,12 +77,18 @@ func (k *Keeper) repair(ctx context.Context, problems []iptables.Problem) {
 }
 
 // write writes rules, and at once the lease: with them its list may have been
-// born anew.
+// born anew. If they are gone again by then, by another exectape that starts at
+// the same time, the next look says what is to be done.
 func (k *Keeper) write(ctx context.Context, rules iptables.Config) error {
 	if err := k.apply(ctx, rules); err != nil {
 		return err
 	}
-	return k.lease.renew(ctx)
+	err := k.lease.renew(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		k.lookNow()
+		return nil
+	}
+	return err
 }
 
 // rewrite writes the rules that were written before. A lease that is not renewed
