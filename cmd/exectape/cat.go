@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"exectape/cast"
 	"exectape/session"
@@ -17,10 +18,13 @@ import (
 
 const catHelp = `Usage: exectape cat [--stream stdout|stderr|stdin] FILE
        exectape cat --wire client|server FILE
+       exectape cat --namespace PATTERN --pod PATTERN --container PATTERN
 
 Prints the very bytes that the client got, of both streams in the order in
 which they came, or of one. FILE is a cast, finished or live, the name of one
-in EXECTAPE_DIR, or a session's id.
+in EXECTAPE_DIR, or a session's id. In place of one, patterns such as
+--pod 'web-*' stand for the latest session that is, or may be, in such a
+container.
 
   --stream stdin   prints the very bytes that the client sent instead, if they
                    were recorded (EXECTAPE_RECORD_STDIN=full).
@@ -45,6 +49,8 @@ func runCat(_ context.Context, cfg config, args []string, stdout io.Writer) erro
 	flags := flag.NewFlagSet("cat", flag.ContinueOnError)
 	stream := flags.String("stream", "", "")
 	wire := flags.String("wire", "", "")
+	var meant containers
+	meant.flag(flags)
 	if help, err := parse(flags, args, catHelp, stdout); help || err != nil {
 		return err
 	}
@@ -52,10 +58,7 @@ func runCat(_ context.Context, cfg config, args []string, stdout io.Writer) erro
 	if err != nil {
 		return usageError{fmt.Errorf("cat: %w", err)}
 	}
-	if flags.NArg() != 1 {
-		return usageError{errors.New(`cat takes one cast; "exectape ls" lists them`)}
-	}
-	file, err := openCast(cfg.Dir, flags.Arg(0))
+	file, err := openMeant(cfg.Dir, flags, meant)
 	if err != nil {
 		return err
 	}
@@ -65,6 +68,28 @@ func runCat(_ context.Context, cfg config, args []string, stdout io.Writer) erro
 		return errors.Join(fmt.Errorf("cat %s: %w", file.Name(), err), out.Flush())
 	}
 	return out.Flush()
+}
+
+// openMeant opens the cast that is named, or else the latest of a session that is
+// meant.
+func openMeant(dir string, flags *flag.FlagSet, meant containers) (*os.File, error) {
+	anywhere := meant == containers{}
+	switch {
+	case flags.NArg() == 1 && anywhere:
+		return openCast(dir, flags.Arg(0))
+	case flags.NArg() > 0 || anywhere:
+		return nil, usageError{fmt.Errorf(`%s takes one cast, or patterns; "exectape ls" lists them`, flags.Name())}
+	}
+	all, err := sink.List(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range slices.Backward(all) {
+		if e.Err == nil && meant.mean(e.Summary.Identity) {
+			return sink.Open(dir, filepath.Base(e.Path))
+		}
+	}
+	return nil, fmt.Errorf("no session in such a container is recorded in %s", dir)
 }
 
 // openCast opens the cast that name is, or is the name or the id of in dir.

@@ -31,6 +31,7 @@ All filters that are given must hold:
   --until TIME         the session began before that
   --namespace PATTERN  of the session's pod, or of one that it may be: shop-*
   --pod PATTERN        likewise: web-*
+  --container PATTERN  likewise: app
   --verb VERB          exec or attach
   --exit CODE          a number, or nonzero; one that reported none is neither
   --live               the session goes on

@@ -14,11 +14,37 @@ import (
 
 // A filter says which casts are meant. The zero value means all.
 type filter struct {
-	since, until   time.Time           // zero: any
-	namespace, pod string              // patterns; empty: any
-	verb           string              // empty: any
-	exit           func(code int) bool // nil: any, and none
-	live           bool
+	since, until time.Time // zero: any
+	containers
+	verb string              // empty: any
+	exit func(code int) bool // nil: any, and none
+	live bool
+}
+
+// containers says by patterns in which containers sessions are meant. An empty
+// one means any.
+type containers struct{ namespace, pod, container string }
+
+// flag adds the flags of it.
+func (c *containers) flag(flags *flag.FlagSet) {
+	for name, to := range map[string]*string{"namespace": &c.namespace, "pod": &c.pod, "container": &c.container} {
+		flags.Func(name, "", func(text string) error {
+			*to = text
+			_, err := path.Match(text, "")
+			return err
+		})
+	}
+}
+
+// mean reports whether i is, or may be, in a container that is meant.
+func (c containers) mean(i session.Identity) bool {
+	if c == (containers{}) {
+		return true
+	}
+	may := append([]session.Candidate{{Namespace: i.Namespace, Pod: i.Pod, Container: i.Container}}, i.Candidates...)
+	return slices.ContainsFunc(may, func(m session.Candidate) bool {
+		return matches(c.namespace, m.Namespace) && matches(c.pod, m.Pod) && matches(c.container, m.Container)
+	})
 }
 
 // flag adds the flags of a filter. Times that are spans are counted from now.
@@ -29,17 +55,9 @@ func (f *filter) flag(flags *flag.FlagSet, now time.Time) {
 			return err
 		}
 	}
-	pattern := func(p *string) func(string) error {
-		return func(text string) error {
-			*p = text
-			_, err := path.Match(text, "")
-			return err
-		}
-	}
 	flags.Func("since", "", moment(&f.since))
 	flags.Func("until", "", moment(&f.until))
-	flags.Func("namespace", "", pattern(&f.namespace))
-	flags.Func("pod", "", pattern(&f.pod))
+	f.containers.flag(flags)
 	flags.Func("verb", "", func(text string) error {
 		f.verb = text
 		if text != "exec" && text != "attach" {
@@ -92,18 +110,7 @@ func (f *filter) means(e sink.Entry) bool {
 		!f.until.IsZero() && s.Start.After(f.until):
 		return false
 	}
-	return f.names(s.Identity)
-}
-
-// names reports whether i is, or may be, of the pods that are meant.
-func (f *filter) names(i session.Identity) bool {
-	if f.namespace == "" && f.pod == "" {
-		return true
-	}
-	may := append([]session.Candidate{{Namespace: i.Namespace, Pod: i.Pod}}, i.Candidates...)
-	return slices.ContainsFunc(may, func(c session.Candidate) bool {
-		return matches(f.namespace, c.Namespace) && matches(f.pod, c.Pod)
-	})
+	return f.containers.mean(s.Identity)
 }
 
 // matches reports whether name is one that pattern means. What is not known is

@@ -15,11 +15,13 @@ import (
 )
 
 const playHelp = `Usage: exectape play [--speed N] [--idle-limit TIME] FILE
+       exectape play --namespace PATTERN --pod PATTERN --container PATTERN
 
 Plays a session as its client saw it, both streams, at the pace at which it
 went. FILE is a cast, finished or live, the name of one in EXECTAPE_DIR, or a
 session's id. A live one is played as far as it has come by then; "exectape tail
---session ID" follows it.
+--session ID" follows it. In place of FILE, patterns such as --pod 'web-*' stand
+for the latest session that is, or may be, in such a container.
 
   --speed N          N times as fast, from 0.01 to 1000
   --idle-limit TIME  makes no pause longer than that, as in 2s
@@ -47,6 +49,8 @@ func runPlay(ctx context.Context, cfg config, args []string, stdout, stderr io.W
 	p := player{}
 	flags.Float64Var(&p.speed, "speed", 1, "")
 	flags.DurationVar(&p.idle, "idle-limit", forever, "")
+	var meant containers
+	meant.flag(flags)
 	if help, err := parse(flags, args, playHelp, stdout); help || err != nil {
 		return err
 	}
@@ -55,10 +59,8 @@ func runPlay(ctx context.Context, cfg config, args []string, stdout, stderr io.W
 		return usageError{fmt.Errorf("play: --speed %v: not a speed; write a number from 0.01 to 1000", p.speed)}
 	case p.idle <= 0:
 		return usageError{fmt.Errorf("play: --idle-limit %v: no time passes in it; write one such as 2s", p.idle)}
-	case flags.NArg() != 1:
-		return usageError{errors.New(`play takes one cast; "exectape ls" lists them`)}
 	}
-	file, err := openCast(cfg.Dir, flags.Arg(0))
+	file, err := openMeant(cfg.Dir, flags, meant)
 	if err != nil {
 		return err
 	}

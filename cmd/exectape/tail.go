@@ -17,6 +17,7 @@ import (
 )
 
 const tailHelp = `Usage: exectape tail [DIR]
+       exectape tail --namespace PATTERN --pod PATTERN --container PATTERN [DIR]
        exectape tail --session ID [DIR]
        exectape tail FILE
 
@@ -24,6 +25,9 @@ Follows the live sessions of EXECTAPE_DIR, or of DIR, and those that begin,
 until it is interrupted. Each line begins with the session's id; whose it is is
 said once that is known. What would steer a terminal is made visible, as in
 cat -v. What was typed is not shown.
+
+With patterns, such as --namespace shop --pod 'web-*', only sessions are
+followed that are, or may be, in such a container, from when that is known.
 
 With --session, or a FILE, only that one is printed, from its beginning, as its
 container wrote it, until it ends.
@@ -44,6 +48,8 @@ const tailInterval = 100 * time.Millisecond
 func runTail(ctx context.Context, cfg config, args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("tail", flag.ContinueOnError)
 	id := flags.String("session", "", "")
+	var meant containers
+	meant.flag(flags)
 	if help, err := parse(flags, args, tailHelp, stdout); help || err != nil {
 		return err
 	}
@@ -64,7 +70,7 @@ func runTail(ctx context.Context, cfg config, args []string, stdout io.Writer) e
 	case *id != "":
 		return tailOne(ctx, dir, *id, stdout)
 	}
-	t, err := newTail(dir, &prefixer{w: stdout, palette: paletteFor(cfg, stdout)})
+	t, err := newTail(dir, meant, &prefixer{w: stdout, palette: paletteFor(cfg, stdout)})
 	if err != nil {
 		return err
 	}
@@ -111,19 +117,20 @@ func wait(ctx context.Context) bool {
 
 // tail follows the sessions of a directory that are live, and those that begin.
 type tail struct {
-	dir  string
-	out  *prefixer
-	buf  []byte
-	live map[string]*follower // by the key of the cast's name
+	dir   string
+	meant containers
+	out   *prefixer
+	buf   []byte
+	live  map[string]*follower // by the key of the cast's name
 
 	seen   map[string]bool // the keys of all casts there ever were
 	looked time.Time       // when the directory was read
 }
 
 // newTail begins to follow: what was said before is not repeated.
-func newTail(dir string, out *prefixer) (*tail, error) {
+func newTail(dir string, meant containers, out *prefixer) (*tail, error) {
 	t := &tail{
-		dir: dir, out: out, buf: make([]byte, followed),
+		dir: dir, meant: meant, out: out, buf: make([]byte, followed),
 		live: make(map[string]*follower), seen: make(map[string]bool),
 	}
 	names, err := t.look()
@@ -153,7 +160,7 @@ func (t *tail) close() {
 func (t *tail) run(ctx context.Context) error {
 	defer t.close()
 	for key, f := range t.live {
-		if err := t.out.line(sink.ID(key), "session is live"); err != nil {
+		if err := t.say(key, f, "session is live"); err != nil {
 			return err
 		}
 		entry, err := sink.Stat(f.file.Name())
@@ -181,7 +188,7 @@ func (t *tail) step() error {
 	for _, name := range names { // some have ended already
 		f, err := t.follow(name)
 		if err == nil && f != nil {
-			err = t.out.line(sink.ID(name), "session started")
+			err = t.say(name, f, "session started")
 		}
 		if err != nil {
 			return err
@@ -226,9 +233,17 @@ func (t *tail) follow(name string) (*follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &follower{file: file, offset: cast.SlotSize}
+	f := &follower{file: file, offset: cast.SlotSize, meant: t.meant == containers{}}
 	t.live[key] = f
 	return f, nil
+}
+
+// say prints a line of our own about a session, if that is meant.
+func (t *tail) say(name string, f *follower, text string) error {
+	if !f.meant {
+		return nil
+	}
+	return t.out.line(sink.ID(name), text)
 }
 
 // print prints what is new of one session. One that can't be read does not keep
@@ -247,7 +262,7 @@ func (t *tail) print(key string, f *follower) error {
 	}
 	f.close()
 	delete(t.live, key)
-	return t.out.line(sink.ID(key), last)
+	return t.say(key, f, last)
 }
 
 func (t *tail) show(key string, f *follower, ev cast.Event) error {
@@ -259,15 +274,16 @@ func (t *tail) show(key string, f *follower, ev cast.Event) error {
 		return t.introduce(key, f, h.Facts.Identity)
 	}
 	data, err := shown(ev)
-	if err != nil {
+	if err != nil || !f.meant {
 		return err
 	}
 	return t.out.write(sink.ID(key), data)
 }
 
-// introduce says whose a session is, once.
+// introduce says whose a session is, once, if it is meant.
 func (t *tail) introduce(key string, f *follower, i session.Identity) error {
-	if f.introduced || !i.Names() {
+	f.meant = t.meant.mean(i)
+	if f.introduced || !i.Names() || !f.meant {
 		return nil
 	}
 	f.introduced = true

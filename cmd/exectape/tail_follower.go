@@ -22,6 +22,7 @@ type follower struct {
 	offset int64 // of the first line that was not handed on
 
 	introduced bool // whose it is was said
+	meant      bool // it is, or may be, in a container that is meant
 }
 
 func (f *follower) close() { _ = f.file.Close() }

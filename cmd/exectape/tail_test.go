@@ -66,7 +66,7 @@ func TestTailTellsSessionsApartAndDisarmsThem(t *testing.T) {
 	_, endFinished := live(t, dir, "00000002")
 	endFinished()
 	var out strings.Builder
-	tail, err := newTail(dir, &prefixer{w: &out})
+	tail, err := newTail(dir, containers{}, &prefixer{w: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestTailFollowsASessionThatGetsAnotherName(t *testing.T) {
 	}
 	defer func() { _ = d.Close() }()
 	var out strings.Builder
-	tail, err := newTail(dir, &prefixer{w: &out})
+	tail, err := newTail(dir, containers{}, &prefixer{w: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,6 +194,39 @@ func TestTailFollowsASessionThatGetsAnotherName(t *testing.T) {
 	}
 }
 
+func TestTailFollowsOnlyTheContainersThatAreMeant(t *testing.T) {
+	dir := t.TempDir()
+	d, err := sink.OpenDir(dir, sink.Options{Version: 2}, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = d.Close() }()
+	var out strings.Builder
+	tail, err := newTail(dir, containers{pod: "web-*"}, &prefixer{w: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tail.close()
+	for id, pod := range map[string]string{"00000001": "web-5d9", "00000002": "db-0"} {
+		r, err := d.Open(session.Info{ID: id, Start: time.Now()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		who := session.Identity{Namespace: "shop", Pod: pod, Container: "app", Confidence: session.ConfidenceExact}
+		for _, e := range []session.Event{{Kind: session.Identified, Identity: &who}, {Kind: session.Output, Stream: session.Stdout, Data: []byte("hello\n")}} {
+			if err := r.Record(e); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := r.Close(session.End{Reason: session.EndCompleted}); err != nil {
+			t.Error(err)
+		}
+	}
+	if got, want := step(t, tail, &out), "00000001| -- session of shop/web-5d9 app --\n00000001| hello\n00000001| -- session ended --\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+}
+
 func TestTailLosesNothingToWhoRemovesCasts(t *testing.T) {
 	dir := t.TempDir()
 	removeAll := func() {
@@ -209,7 +242,7 @@ func TestTailLosesNothingToWhoRemovesCasts(t *testing.T) {
 	}
 	sayOld, endOld := live(t, dir, "00000001")
 	var out strings.Builder
-	tail, err := newTail(dir, &prefixer{w: &out})
+	tail, err := newTail(dir, containers{}, &prefixer{w: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +280,7 @@ func TestTailOfABadCastGoesOnWithTheOthers(t *testing.T) {
 	say, end := live(t, dir, "00000001")
 	defer end()
 	var out strings.Builder
-	tail, err := newTail(dir, &prefixer{w: &out})
+	tail, err := newTail(dir, containers{}, &prefixer{w: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
