@@ -16,7 +16,9 @@ import (
 // A container is one of which the state directory has a directory.
 type container struct {
 	id      string
-	watches []int32          // at most two at a time
+	watches []int32          // of the directory of its FIFOs, or of the one above
+	bundle  int32            // the watch of its bundle; 0: none
+	pids    bool             // its runtime writes the pids of execs there
 	execs   map[string]*exec // by the name of their directory
 
 	stdin bool // its own process has one

@@ -16,8 +16,9 @@ import (
 //	io.containerd.grpc.v1.cri/containers/<CONTAINER>/io/<RANDOM>/<CONTAINER>-{stdin,stdout,stderr}
 //	io.containerd.grpc.v1.cri/containers/<CONTAINER>/io/<RANDOM>/<EXEC>-{stdin,stdout,stderr}
 //	io.containerd.runtime.v2.task/k8s.io/<CONTAINER>/config.json
+//	io.containerd.runtime.v2.task/k8s.io/<CONTAINER>/<EXEC>.pid
 //
-// A container costs one watch, an exec another one until its FIFOs are there.
+// A container costs two watches, an exec another one until its FIFOs are there.
 type index struct {
 	top     string // where the containers' directories are
 	bundles string
@@ -38,6 +39,7 @@ type watched struct {
 	path      string
 	container *container // nil: of all
 	exec      *exec      // nil: not an exec's
+	bundle    bool       // it is the container's bundle, or that of all bundles
 }
 
 // An exec is a directory of FIFOs that is not its container's own.
@@ -46,13 +48,14 @@ type exec struct {
 	path      string
 	watch     int32 // of the directory, while not all of it is known; 0: none
 
-	id      string // "": no FIFO is there yet
-	own     bool   // it is its container's
-	unseen  bool   // it ended before its FIFOs were seen
-	stdin   bool
-	old     bool // it was there when the index was made
-	ended   bool
-	process *process // what it runs; nil: not known
+	id       string // "": no FIFO is there yet
+	own      bool   // it is its container's
+	unseen   bool   // it ended before its FIFOs were seen
+	stdin    bool
+	old      bool // it was there when the index was made
+	ended    bool
+	starting bool     // its process has not been started: that would have been seen
+	process  *process // what it runs; nil: not known
 
 	matching
 }
@@ -80,6 +83,9 @@ func (x *index) open() (err error) {
 		x.close()
 		return err
 	}
+	// Where it is not there yet, or can't be watched, it is not known whether
+	// processes have been started.
+	_, _ = x.watch(watched{path: x.bundles, bundle: true}, unix.IN_CREATE)
 	for _, name := range list(x.top) {
 		x.addContainer(name)
 	}
@@ -130,7 +136,7 @@ func (x *index) catchUp() error {
 			}
 			if e.mask&unix.IN_IGNORED != 0 {
 				delete(x.watches, e.watch)
-				if w.container == nil {
+				if w.container == nil && !w.bundle {
 					return errLost
 				}
 				continue
@@ -143,6 +149,12 @@ func (x *index) catchUp() error {
 func (x *index) happened(w watched, e event) {
 	created := e.mask&unix.IN_CREATE != 0
 	switch {
+	case w.bundle && w.container == nil:
+		if c := x.containers[e.name]; c != nil {
+			x.watchBundle(c)
+		}
+	case w.bundle:
+		x.started(w.container, e.name)
 	case w.container == nil && created:
 		x.addContainer(e.name)
 	case w.container == nil:
@@ -172,7 +184,26 @@ func (x *index) addContainer(id string) {
 		return
 	}
 	c.watches = append(c.watches, wd)
+	x.watchBundle(c)
 	x.watchIO(c)
+}
+
+// watchBundle watches for the processes that are started in a container.
+func (x *index) watchBundle(c *container) {
+	path := filepath.Join(x.bundles, c.id)
+	if wd, err := x.watch(watched{path: path, container: c, bundle: true}, unix.IN_MOVED_TO|unix.IN_CREATE); err == nil {
+		c.bundle = wd
+	}
+}
+
+// started takes that the process of an exec has been started: runc has written
+// its pid.
+func (x *index) started(c *container, file string) {
+	for _, e := range c.execs {
+		if e.id+".pid" == file {
+			e.starting, c.pids = false, true
+		}
+	}
 }
 
 // watchIO watches the directory of a container's FIFOs once that is there, in
@@ -213,7 +244,7 @@ func (x *index) removeContainer(id string) {
 		return
 	}
 	delete(x.containers, id)
-	for _, wd := range c.watches {
+	for _, wd := range append(c.watches, c.bundle) {
 		x.unwatch(wd)
 	}
 	for name := range c.execs {
@@ -228,6 +259,7 @@ func (x *index) addIO(c *container, name string) {
 		return
 	}
 	e := &exec{container: c, path: filepath.Join(x.top, c.id, "io", name), old: x.scanning}
+	e.starting = c.bundle != 0 && c.pids && !x.scanning
 	c.execs[name] = e
 	wd, err := x.watch(watched{path: e.path, container: c, exec: e}, unix.IN_CREATE)
 	switch {

@@ -98,6 +98,24 @@ func TestASessionWhoseCommandFailedToStartIsLikelyAtMost(t *testing.T) {
 	c.want(t, "likely shop/web/b")
 }
 
+func TestASessionThatShowsSomethingHasStarted(t *testing.T) {
+	s, r := twoContainers(t)
+	for _, container := range []string{"a", "b"} { // that this can be seen is to be seen first
+		probe := s.fifos(container, "probe", plain)
+		r.CatchUp()
+		s.must(os.RemoveAll(probe))
+	}
+	first, second := exec(r), exec(r)
+	first.opens(shell.streams()...)
+	second.opens(shell.streams()...)
+	s.made("a", "e1", shell)
+	s.made("b", "e2", shell)
+	s.started("b", "e2")
+	first.shows()
+	first.want(t, "exact shop/web/b")
+	second.want(t, "exact shop/web/a")
+}
+
 func TestASessionThatEndsTakesItsFIFOsAlong(t *testing.T) {
 	s, r := twoContainers(t)
 	first, second := exec(r), exec(r)
@@ -317,14 +335,14 @@ func TestContainersThatComeAndGoLeaveNothing(t *testing.T) {
 	}
 }
 
-func TestOneWatchForAContainer(t *testing.T) {
+func TestTwoWatchesForAContainer(t *testing.T) {
 	s := newState(t)
 	const containers = 750
 	for i := range containers {
 		s.container(fmt.Sprint("c", i), shell)
 	}
-	if got := s.watched(0).Stats(); got.Containers != containers || got.Watches != containers+1 {
-		t.Errorf("%d containers, %d watches; want %d, %d", got.Containers, got.Watches, containers, containers+1)
+	if got := s.watched(0).Stats(); got.Containers != containers || got.Watches != 2*containers+2 {
+		t.Errorf("%d containers, %d watches; want %d, %d", got.Containers, got.Watches, containers, 2*containers+2)
 	}
 }
 

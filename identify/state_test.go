@@ -21,10 +21,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // A state is a state directory as containerd lays it out.
 type state struct {
-	t    testing.TB
-	path string
-	tmp  string
-	made int
+	t     testing.TB
+	path  string
+	tmp   string
+	count int
 }
 
 func newState(t testing.TB) *state {
@@ -63,11 +63,22 @@ var (
 	watch = process{tty: true}
 )
 
-// fifos makes the FIFOs of a process, and returns their directory.
+// fifos makes the FIFOs of a process, which is started then, and returns their
+// directory.
 func (s *state) fifos(container, id string, p process) string {
 	s.t.Helper()
-	s.made++
-	path := s.containers(container, "io", fmt.Sprint(s.made))
+	path := s.made(container, id, p)
+	if container != id {
+		s.started(container, id)
+	}
+	return path
+}
+
+// made makes the FIFOs of a process that is not started yet.
+func (s *state) made(container, id string, p process) string {
+	s.t.Helper()
+	s.count++
+	path := s.containers(container, "io", fmt.Sprint(s.count))
 	s.mkdir(path)
 	names := []string{"stdout"}
 	if p.stdin {
@@ -108,6 +119,13 @@ func (s *state) remove(id string) {
 	s.t.Helper()
 	s.must(os.RemoveAll(s.containers(id)))
 	s.must(os.RemoveAll(s.bundle(id)))
+}
+
+// started has the process of an exec started.
+func (s *state) started(container, id string) {
+	s.t.Helper()
+	s.must(os.WriteFile(s.bundle(container, "."+id+".pid"), []byte("4711"), 0o600))
+	s.must(os.Rename(s.bundle(container, "."+id+".pid"), s.bundle(container, id+".pid")))
 }
 
 // runs starts a runc that starts the process of an exec, as a shim does. It lives

@@ -68,7 +68,12 @@ func (t *trace) See(e session.Event) {
 		// In what can't be decoded any stream can be opened.
 		t.wild = t.wild || e.From == session.FromClient
 	case session.Output:
+		if t.began {
+			return
+		}
 		r.catchUp()
+		// What writes has been started.
+		r.exclude(t, func(e *exec) bool { return e.starting })
 		t.begin()
 	case session.Status:
 		r.catchUp()
