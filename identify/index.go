@@ -196,6 +196,17 @@ func (x *index) watchBundle(c *container) {
 	}
 }
 
+// writesPids reports whether the runtime of a container writes the pids of execs:
+// runc's shim does, as it does for the container's own process. One that keeps a
+// virtual machine has none to write.
+func (x *index) writesPids(c *container) bool {
+	if !c.pids {
+		_, err := os.Lstat(filepath.Join(x.bundles, c.id, "init.pid"))
+		c.pids = err == nil
+	}
+	return c.pids
+}
+
 // started takes that the process of an exec has been started: runc has written
 // its pid.
 func (x *index) started(c *container, file string) {
@@ -259,7 +270,7 @@ func (x *index) addIO(c *container, name string) {
 		return
 	}
 	e := &exec{container: c, path: filepath.Join(x.top, c.id, "io", name), old: x.scanning}
-	e.starting = c.bundle != 0 && c.pids && !x.scanning
+	e.starting = c.bundle != 0 && x.writesPids(c) && !x.scanning
 	c.execs[name] = e
 	wd, err := x.watch(watched{path: e.path, container: c, exec: e}, unix.IN_CREATE)
 	switch {

@@ -76,8 +76,9 @@ func (s *scene) buildNode(ctx context.Context) error {
 
 	s.begins("exectape")
 	s.says(`
-		It is told where the runtime serves sessions, and where to keep the casts.`)
-	if err := s.startExectape(ctx, "EXECTAPE_TARGETS="+streaming.String(), "EXECTAPE_DIR="+s.casts); err != nil {
+		It is told where the runtime serves sessions and keeps its state, and where to
+		keep the casts.`)
+	if err := s.startExectape(ctx, "EXECTAPE_TARGETS="+streaming.String(), "EXECTAPE_RUNTIME_STATE="+n.State(), "EXECTAPE_DIR="+s.casts); err != nil {
 		return err
 	}
 	s.says(`
