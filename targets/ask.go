@@ -13,9 +13,9 @@ import (
 	"time"
 )
 
-// How the listeners of runtimes answer was tried with containerd 1.6.20 and
-// k8s.io/cri-streaming 0.37.2, and read in the sources of containerd 2.4, CRI-O
-// 1.37, cri-dockerd and conmon-rs 1.0.1 of 2026. The first three have
+// How the listeners of runtimes answer was tried with containerd 1.6.20 and 2.4.2
+// and k8s.io/cri-streaming 0.37.2, and read in the sources of CRI-O 1.37,
+// cri-dockerd and conmon-rs 1.0.1 of 2026. The first three have
 // cri-streaming, or an older copy of it; conmon-rs has axum.
 //
 //	                          GET, to upgrade   DELETE
