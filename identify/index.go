@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -40,24 +39,6 @@ type watched struct {
 	container *container // nil: of all
 	exec      *exec      // nil: not an exec's
 	bundle    bool       // it is the container's bundle, or that of all bundles
-}
-
-// An exec is a directory of FIFOs that is not its container's own.
-type exec struct {
-	container *container
-	path      string
-	watch     int32 // of the directory, while not all of it is known; 0: none
-
-	id       string // "": no FIFO is there yet
-	own      bool   // it is its container's
-	unseen   bool   // it ended before its FIFOs were seen
-	stdin    bool
-	old      bool // it was there when the index was made
-	ended    bool
-	starting bool     // its process has not been started: that would have been seen
-	process  *process // what it runs; nil: not known
-
-	matching
 }
 
 func newIndex(state string) *index {
@@ -188,35 +169,6 @@ func (x *index) addContainer(id string) {
 	x.watchIO(c)
 }
 
-// watchBundle watches for the processes that are started in a container.
-func (x *index) watchBundle(c *container) {
-	path := filepath.Join(x.bundles, c.id)
-	if wd, err := x.watch(watched{path: path, container: c, bundle: true}, unix.IN_MOVED_TO|unix.IN_CREATE); err == nil {
-		c.bundle = wd
-	}
-}
-
-// writesPids reports whether the runtime of a container writes the pids of execs:
-// runc's shim does, as it does for the container's own process. One that keeps a
-// virtual machine has none to write.
-func (x *index) writesPids(c *container) bool {
-	if !c.pids {
-		_, err := os.Lstat(filepath.Join(x.bundles, c.id, "init.pid"))
-		c.pids = err == nil
-	}
-	return c.pids
-}
-
-// started takes that the process of an exec has been started: runc has written
-// its pid.
-func (x *index) started(c *container, file string) {
-	for _, e := range c.execs {
-		if e.id+".pid" == file {
-			e.starting, c.pids = false, true
-		}
-	}
-}
-
 // watchIO watches the directory of a container's FIFOs once that is there, in
 // place of the one above it.
 func (x *index) watchIO(c *container) {
@@ -237,6 +189,9 @@ func (x *index) watchIO(c *container) {
 	c.watches = []int32{wd}
 	for _, name := range list(path) {
 		x.addIO(c, name)
+		if e := c.execs[name]; e != nil {
+			e.starting = false // it may have been started before anybody looked
+		}
 	}
 }
 
@@ -263,79 +218,6 @@ func (x *index) removeContainer(id string) {
 	}
 	delete(x.unwatched, id)
 }
-
-// addIO takes a new directory of FIFOs, which may still be empty.
-func (x *index) addIO(c *container, name string) {
-	if c.execs[name] != nil {
-		return
-	}
-	e := &exec{container: c, path: filepath.Join(x.top, c.id, "io", name), old: x.scanning}
-	e.starting = c.bundle != 0 && x.writesPids(c) && !x.scanning
-	c.execs[name] = e
-	wd, err := x.watch(watched{path: e.path, container: c, exec: e}, unix.IN_CREATE)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		x.removeIO(c, name) // it was quick
-		return
-	case err != nil:
-		x.unwatched[c.id] = true
-	}
-	e.watch = wd
-	files := list(e.path)
-	for _, file := range files {
-		if strings.HasSuffix(file, "-stdin") {
-			e.stdin = true // a listing has no order
-		}
-	}
-	for _, file := range files {
-		x.seen(e, file)
-	}
-}
-
-// seen takes a FIFO. containerd makes them in the order stdin, stdout, stderr, so
-// once there is a stdout it is known whether there is a stdin.
-func (x *index) seen(e *exec, file string) {
-	at := strings.LastIndexByte(file, '-')
-	if at < 0 {
-		return
-	}
-	id, stream := file[:at], file[at+1:]
-	e.own = id == e.container.id
-	e.stdin = e.stdin || stream == "stdin"
-	if stream == "stdin" || e.id != "" {
-		return
-	}
-	x.unwatch(e.watch)
-	e.watch = 0
-	if e.own {
-		e.container.stdin = e.stdin
-		return
-	}
-	e.id = id
-	x.made(e)
-}
-
-func (x *index) removeIO(c *container, name string) {
-	e := c.execs[name]
-	if e == nil {
-		return
-	}
-	x.unwatch(e.watch)
-	e.watch, e.ended = 0, true
-	delete(c.execs, name)
-	if e.own {
-		return
-	}
-	if e.id == "" {
-		e.unseen = true
-		x.made(e)
-	}
-	x.gone(e)
-}
-
-// session reports whether a session made e, and nobody else can have: a probe or
-// a hook has no stdin and no terminal.
-func (e *exec) session() bool { return e.stdin || e.process != nil && e.process.tty }
 
 // list returns the names in a directory, and none if it is gone.
 func list(directory string) []string {
