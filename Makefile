@@ -1,9 +1,9 @@
 # "make" alone prints what there is: the text behind each ##.
 
-.PHONY: help build test containerd-test demo player-test cluster-test bench bench-quick manifests fuzz fmt lint clean
+.PHONY: help build test containerd-test demo player-test cluster-test cluster-test-all cluster bench bench-quick manifests fuzz fmt lint clean
 
 help: ## print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
 
 build: ## bin/exectape, a static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/exectape
@@ -33,9 +33,21 @@ player-test: ## install Chromium and asciinema-player, then have them play every
 
 KUBERNETES := v1.37.2
 
-cluster-test: ## run kubectl against a real Kubernetes, which is built first where it has not been
+cluster-test: ## run kubectl against a real Kubernetes, on Debian's containerd and a newer one; what is missing is built first
 	@e2e/cluster/install.sh
-	EXECTAPE_TEST_KUBERNETES="$$(e2e/cluster/build.sh $(KUBERNETES))" go -C e2e test -count=1 ./cluster
+	@kubernetes="$$(e2e/cluster/build.sh $(KUBERNETES))" && newer="$$(e2e/node/build.sh $(CONTAINERD))" && \
+	for containerd in "" "$$newer"; do \
+		echo "==> Kubernetes $(KUBERNETES), containerd $${containerd:-of Debian}"; \
+		EXECTAPE_TEST_KUBERNETES="$$kubernetes" EXECTAPE_TEST_CONTAINERD="$$containerd" go -C e2e test -count=1 -timeout 30m ./cluster || exit; \
+	done
+
+# In 1.34 the API server translates WebSockets to SPDY, in 1.37 the kubelet does.
+cluster-test-all: cluster-test ## the same, and on an older Kubernetes
+	@$(MAKE) --no-print-directory cluster-test KUBERNETES=v1.34.4
+
+cluster: ## start a Kubernetes with exectape on it, and a shell in which kubectl reaches it
+	@e2e/cluster/install.sh
+	@EXECTAPE_TEST_KUBERNETES="$$(e2e/cluster/build.sh $(KUBERNETES))" go -C e2e run ./cluster/try
 
 bench: ## measure against what people would run instead, in a quarter of an hour
 	@bench/install.sh

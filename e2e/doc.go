@@ -14,6 +14,6 @@
 //	tap         stands in front of a server and keeps what passes
 //	terminal    makes pseudo-terminals
 //	transcript  what was written so far, to be waited for
-//	cluster     a real Kubernetes of one node, and kubectl at it
+//	cluster     a real Kubernetes of one node, and kubectl at it; to be tried, too
 //	demo        shows a newcomer what exectape does
 package e2e

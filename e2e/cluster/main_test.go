@@ -32,8 +32,9 @@ const directoryVariable = "EXECTAPE_TEST_CLUSTER_DIRECTORY"
 // busy machine.
 const patience = 2 * time.Minute
 
-// streamingServer is where containerd serves sessions.
-var streamingServer = netip.MustParseAddrPort("127.0.0.1:34567")
+// streamingServer is where containerd serves sessions: at a port that changes
+// with every start, which is its default.
+var streamingServer = netip.MustParseAddrPort("127.0.0.1:0")
 
 // kubernetes is the cluster, or nil.
 var kubernetes *cluster.Cluster

@@ -106,7 +106,7 @@ var scenarios = []scenario{
 		sessions: []want{{verb: "exec", exit: 1, stdout: []byte{}}, {verb: "exec", stdout: []byte{}}, {verb: "exec"}},
 		run: func(u user) answer {
 			there, back := filepath.Join(u.t.TempDir(), "there"), filepath.Join(u.t.TempDir(), "back")
-			big := bytes.Repeat(load, 6)
+			big := bytes.Repeat(load, 7)[:64_000_000]
 			if err := os.WriteFile(there, big, 0o600); err != nil {
 				u.t.Fatal(err)
 			}

@@ -1,0 +1,184 @@
+package cluster_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+func TestManySessionsAtOnceAreRecordedAndProbesAreNot(t *testing.T) {
+	needsCluster(t)
+	install(t)
+	u := user{t: t}
+	u.does("apply", "--filename=probed.yaml")
+	defer u.does("delete", "deployment/probed", "--now")
+	u.does("rollout", "status", "deployment/probed", "--timeout=120s")
+
+	all := tapesFromNowOn(t)
+	people := 100
+	if runtime := u.does("get", "nodes", "--output=jsonpath={.items[*].status.nodeInfo.containerRuntimeVersion}"); strings.HasPrefix(runtime, "containerd://1.6.") {
+		// With or without exectape it takes more than a minute to end a hundred
+		// sessions whose processes end at once.
+		people = 20
+	}
+	crowd := u.gather(people)
+	if live := len(all.list()) - len(all.seen); live != len(crowd) {
+		t.Errorf("%d sessions are being recorded, want %d", live, len(crowd))
+	}
+	crowd.speakAndLeave(t)
+	all.areOf(crowd)
+	// Each of the ten was asked to run its probe every second all the while.
+	u.does("rollout", "status", "deployment/probed", "--timeout=1s")
+	all.none()
+}
+
+// TestThoseWhoAreInASessionAreNotCutWhenThePodIsDeleted deletes exectape's pod
+// as people do, and not as a rollout does, which waits for the next to be ready.
+func TestThoseWhoAreInASessionAreNotCutWhenThePodIsDeleted(t *testing.T) {
+	needsCluster(t)
+	install(t)
+	u := user{t: t}
+	all := tapesFromNowOn(t)
+	crowd := u.gather(20)
+	const selector = "--selector=app.kubernetes.io/name=exectape"
+	pod := u.does("--namespace=exectape", "get", "pods", selector, "--output=name")
+	u.does("--namespace=exectape", "delete", strings.TrimSpace(pod), "--wait=false")
+	crowd.speakAndLeave(t)
+	all.areOf(crowd)
+	all.none()
+
+	u.does("--namespace=exectape", "wait", strings.TrimSpace(pod), "--for=delete", "--timeout=90s")
+	u.does("--namespace=exectape", "wait", "pods", selector, "--for=condition=Ready", "--timeout=90s")
+	wantRecorded(t, all)
+}
+
+func TestWhenTheRuntimeIsRestartedItsSessionsEndAndTheNextAreRecorded(t *testing.T) {
+	needsCluster(t)
+	install(t)
+	u := user{t: t}
+	all := tapesFromNowOn(t)
+	crowd := u.gather(1)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := kubernetes.RestartRuntime(ctx); err != nil {
+		t.Fatal(err)
+	}
+	crowd[0].leaves(t)
+	c := all.next()
+	if got := string(exectape(t, "cat", "--stream=stdout", c.ID)); got != crowd[0].name+"\n" {
+		t.Errorf("the session that was cut is recorded as %q, want %q", got, crowd[0].name+"\n")
+	}
+	// The kubelet has found containerd again, and exectape where it listens now.
+	u.does("exec", "web", "--container=app", "--", "true")
+	for _, s := range all.list() {
+		all.seen[s.ID] = true // who was early may have gone by
+	}
+	wantRecorded(t, all)
+}
+
+// wantRecorded fails the test unless the next session is recorded.
+func wantRecorded(t *testing.T, all *tapes) {
+	t.Helper()
+	u := user{t: t}
+	if got := u.kubectl(nil, "exec", "web", "--container=app", "--", "echo", "recorded"); got != (answer{stdout: "recorded\n"}) {
+		t.Errorf("the next session: %s", got.short())
+	}
+	all.next().is(want{verb: "exec", stdout: []byte("recorded\n")})
+	all.none()
+}
+
+// A crowd is in a session each, at the same time.
+type crowd []*member
+
+type member struct {
+	name  string // which its process says first
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	out   *bufio.Reader
+}
+
+// gather returns people who are in a session each, and have seen its beginning.
+func (u user) gather(people int) crowd {
+	u.t.Helper()
+	c := make(crowd, people)
+	var gathered sync.WaitGroup
+	for i := range c {
+		c[i] = &member{name: fmt.Sprintf("this is session %d", i)}
+		gathered.Go(func() { c[i].begins(u) })
+	}
+	gathered.Wait()
+	if u.t.Failed() {
+		u.t.FailNow()
+	}
+	return c
+}
+
+// begins opens the session and waits for its first line.
+func (m *member) begins(u user) {
+	m.cmd = u.command("exec", "--stdin", "web", "--container=app", "--", "sh", "-c", fmt.Sprintf(`echo "%s"; read line; echo "you said $line"; exit 3`, m.name))
+	stdout, err := m.cmd.StdoutPipe()
+	if err == nil {
+		m.out = bufio.NewReader(stdout)
+		m.stdin, err = m.cmd.StdinPipe()
+	}
+	if err == nil {
+		err = m.cmd.Start()
+	}
+	if err != nil {
+		u.t.Errorf("%s: %v", m.name, err)
+		return
+	}
+	if line, err := m.out.ReadString('\n'); line != m.name+"\n" {
+		u.t.Errorf("%s began with %q, %v", m.name, line, err)
+	}
+}
+
+// speakAndLeave has each say something and read the answer to its end.
+func (c crowd) speakAndLeave(t *testing.T) {
+	t.Helper()
+	for _, m := range c {
+		if _, err := fmt.Fprintln(m.stdin, m.name); err != nil {
+			t.Errorf("%s can't be spoken in: %v", m.name, err)
+		}
+	}
+	for _, m := range c {
+		if said, code := m.leaves(t); said != "you said "+m.name+"\n" || code != 3 {
+			t.Errorf("%s ended with %q and code %d, want what was said and 3", m.name, said, code)
+		}
+	}
+}
+
+// leaves waits for the session's end, and returns what came before it.
+func (m *member) leaves(t *testing.T) (said string, code int) {
+	t.Helper()
+	rest, err := io.ReadAll(m.out)
+	if err != nil {
+		t.Errorf("%s: %v", m.name, err)
+	}
+	_ = m.cmd.Wait() // the code says how it went
+	return string(rest), m.cmd.ProcessState.ExitCode()
+}
+
+// areOf fails the test unless the next casts are those of a crowd, in whatever
+// order.
+func (all *tapes) areOf(c crowd) {
+	all.t.Helper()
+	missing := make(map[string]bool)
+	for _, m := range c {
+		missing[m.name] = true
+	}
+	for range c {
+		next := all.next()
+		next.is(want{verb: "exec", exit: 3})
+		name, said, _ := strings.Cut(string(exectape(all.t, "cat", "--stream=stdout", next.ID)), "\n")
+		if !missing[name] || said != "you said "+name+"\n" {
+			all.t.Errorf("a session is recorded as %q, %q; want one of %d others", name, said, len(missing))
+		}
+		delete(missing, name)
+	}
+}
