@@ -10,6 +10,7 @@ import (
 
 func TestWhatPeopleDoWithKubectlIsTheSameAndRecorded(t *testing.T) {
 	needsCluster(t)
+	uninstall(t)
 	without := make(map[string]answer)
 	t.Run("without exectape", func(t *testing.T) {
 		each(t, func(s scenario, u user) { without[u.protocol()+s.name] = s.run(u) })
@@ -120,6 +121,12 @@ func install(t *testing.T) {
 }
 
 var installed sync.Once
+
+// uninstall takes exectape away, if a test has deployed it.
+func uninstall(t *testing.T) {
+	t.Helper()
+	user{t: t}.does("delete", "--kustomize="+overlay, "--ignore-not-found", "--cascade=foreground", "--timeout=90s")
+}
 
 // explain logs what kubectl says about exectape, when the test's own time is
 // over.
