@@ -60,8 +60,19 @@ func newRecording(d *Dir, info session.Info) *Recording {
 	stem := info.Start.UTC().Format(timeInName) + "_" + info.ID
 	r := &Recording{dir: d, cast: leftover{name: stem + liveSuffix, stem: stem}, enc: cast.NewEncoder(d.options.Version, info)}
 	r.settled.L = &r.mu
-	r.lines = r.enc.Begin(nil)
+	r.lines = r.enc.Begin(takeLines())
 	return r
+}
+
+// spare are buffers of lines: an idle session has none.
+var spare = sync.Pool{New: func() any { return new([]byte) }}
+
+func takeLines() []byte { return *spare.Get().(*[]byte) }
+
+func giveLines(b []byte) {
+	if b = b[:0]; cap(b) <= maxBuffered {
+		spare.Put(&b)
+	}
 }
 
 // Name returns the name of the finished cast, once Close has been called.
@@ -95,6 +106,9 @@ func (r *Recording) Record(e session.Event) error {
 func (r *Recording) encode(e session.Event) {
 	r.tally.see(e)
 	r.dir.stats.record(e)
+	if r.lines == nil {
+		r.lines = takeLines()
+	}
 	var slot bool
 	r.lines, slot = r.enc.Append(r.lines, e)
 	r.slot = r.slot || slot
@@ -161,8 +175,8 @@ func (r *Recording) fly(overdue func(error)) error {
 	switch rest := f.lines[written:]; {
 	case len(rest) > 0:
 		r.lines = append(rest, r.lines...)
-	case r.lines == nil && cap(f.lines) <= maxBuffered:
-		r.lines = f.lines[:0]
+	default:
+		giveLines(f.lines)
 	}
 	if err != nil {
 		r.slot = r.slot || f.slot != nil
