@@ -25,7 +25,7 @@ type Cell struct {
 	Descriptors float64 `json:"descriptors_per_session"`   // likewise
 	P50         float64 `json:"p50_us,omitempty"`          // from a key to its echo
 	P99         float64 `json:"p99_us,omitempty"`          //
-	EarlyRSS    int64   `json:"rss_kib_early,omitempty"`   // after the first hundredth of many sessions
+	EarlyRSS    int64   `json:"rss_kib_early,omitempty"`   // after the first thousand of many sessions
 	Times       float64 `json:"times_the_table,omitempty"` // how much faster escaping is
 	Casts       int     `json:"casts_verified,omitempty"`  // as exact
 	Error       string  `json:"error,omitempty"`           // the load failed, or a cast was not exact

@@ -82,7 +82,7 @@ func lines(s scene, c *Cell, clients []*hand.Client, seconds int) error {
 }
 
 // churn runs a great many short sessions, looks at the memory after the first
-// hundredth of them and after the last, and clears away what was recorded.
+// thousand and after the last, and clears away what was recorded.
 func churn(sessions int) load {
 	return load{name: "churn", run: func(_ context.Context, s scene, c *Cell) error {
 		m, err := begin(s.way)
@@ -90,7 +90,7 @@ func churn(sessions int) load {
 			return err
 		}
 		start := time.Now()
-		for _, n := range []int{sessions / 100, sessions - sessions/100} {
+		for _, n := range []int{1000, sessions - 1000} {
 			if err := short(s, c, n); err != nil {
 				return err
 			}

@@ -194,7 +194,8 @@ func socks5(ctx context.Context, place Place) (*Running, error) {
 }
 
 func redirect(ctx context.Context, place Place) (*Running, error) {
-	r, err := exectape(ctx, place)
+	// A machine that is too busy to renew a short lease would lead sessions past it.
+	r, err := exectape(ctx, place, "EXECTAPE_LEASE=60s")
 	if err != nil {
 		return nil, err
 	}
