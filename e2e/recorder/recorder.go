@@ -107,6 +107,9 @@ func (r *Recorder) Kill() {
 	<-r.ended
 }
 
+// Signal sends the recorder a signal.
+func (r *Recorder) Signal(s syscall.Signal) error { return r.process.Process.Signal(s) }
+
 // Freeze keeps the recorder from doing anything, until Thaw.
 func (r *Recorder) Freeze() error { return r.process.Process.Signal(syscall.SIGSTOP) }
 
