@@ -29,6 +29,10 @@ type want struct {
 	// terminal's, whose bytes depend on times.
 	stdout []byte
 	size   string // of the terminal at first, COLSxROWS
+
+	// command is what runs in container app of pod web, if that can't be
+	// mistaken for anything else.
+	command string
 }
 
 // load is 10 MB that are no text.
@@ -48,14 +52,14 @@ var scenarios = []scenario{
 	},
 	{
 		name:     "10 MB both ways",
-		sessions: []want{{verb: "exec", stdout: load}},
+		sessions: []want{{verb: "exec", stdout: load, command: "cat"}},
 		run: func(u user) answer {
 			return u.kubectl(bytes.NewReader(load), "exec", "--stdin", "web", "--container=app", "--", "cat")
 		},
 	},
 	{
 		name:     "a shell in a terminal",
-		sessions: []want{{verb: "exec", exit: 5, size: "132x43"}},
+		sessions: []want{{verb: "exec", exit: 5, size: "132x43", command: "sh"}},
 		run: func(u user) answer {
 			p := u.sitsDown("exec", "-it", "web", "--container=app", "--", "sh")
 			p.sees("# ")

@@ -90,6 +90,10 @@ func (c tape) is(w want) {
 	if got := exectape(c.t, "cat", "--stream=stdout", c.ID); w.stdout != nil && !bytes.Equal(got, w.stdout) {
 		c.t.Errorf("recorded on stdout: %d bytes, %.200q; want %d, %.200q", len(got), got, len(w.stdout), w.stdout)
 	}
+	i := c.Identity
+	if got, want := fmt.Sprint(i.Namespace, i.Pod, i.Container, i.Command, i.Confidence), fmt.Sprint("shop", "web", "app", []string{w.command}, session.ConfidenceExact); w.command != "" && got != want {
+		c.t.Errorf("it is said to be of %s, want %s", got, want)
+	}
 	if got := c.size(); w.size != "" && got != w.size {
 		c.t.Errorf("the terminal's size is %s, want %s", got, w.size)
 	}
