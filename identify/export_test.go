@@ -29,3 +29,9 @@ func (r *Resolver) Unheard() (int, error) {
 	defer r.mu.Unlock()
 	return unix.IoctlGetInt(r.runs.in.fd, unix.TIOCINQ)
 }
+
+// Busy has the Resolver be finding something out until release is called.
+func (r *Resolver) Busy() (release func()) {
+	r.mu.Lock()
+	return r.mu.Unlock
+}

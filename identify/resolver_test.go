@@ -422,3 +422,28 @@ func TestASessionIsForgottenWhenItCanStartNoMore(t *testing.T) {
 		}
 	})
 }
+
+func TestNothingThatPassesInBulkWaitsForWhatIsBeingFoundOut(t *testing.T) {
+	s, r := twoContainers(t)
+	c := exec(r)
+	c.opens(shell.streams()...)
+	s.fifos("a", "e1", shell)
+	c.shows()
+	release := r.Busy()
+	passed := make(chan struct{})
+	go func() {
+		defer close(passed)
+		c.shows()
+		c.See(session.Event{Kind: session.Input, Data: []byte("x")})
+		c.See(session.Event{Kind: session.Resize, Size: session.Size{Cols: 80, Rows: 24}})
+		c.See(session.Event{Kind: session.Raw, From: session.FromServer, Data: []byte("x")})
+		c.Pass()
+	}()
+	select {
+	case <-passed:
+	case <-time.After(20 * time.Second):
+		t.Error("it waits")
+	}
+	release()
+	<-passed
+}

@@ -52,7 +52,7 @@ type opening struct {
 
 // See implements [session.Tracer].
 func (t *trace) See(e session.Event) {
-	if e.Kind == session.Output && t.shown.Load() {
+	if !t.matters(e) {
 		return
 	}
 	r := t.r
@@ -79,6 +79,20 @@ func (t *trace) See(e session.Event) {
 		r.catchUp()
 		t.ends(e.Exit.Code)
 	}
+}
+
+// matters reports whether anything follows from an event. From what passes in
+// bulk nothing does, and it is not to wait for what others find out.
+func (t *trace) matters(e session.Event) bool {
+	switch e.Kind {
+	case session.Opened, session.Accepted, session.Status:
+		return true
+	case session.Raw:
+		return e.From == session.FromClient
+	case session.Output:
+		return !t.shown.Load()
+	}
+	return false
 }
 
 func (t *trace) opens(stream session.Stream) {
