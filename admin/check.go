@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"sync"
@@ -94,4 +95,30 @@ func (r readiness) tell(w io.Writer) (ready bool) {
 		}
 	}
 	return ready
+}
+
+// An overheard readiness is what anyone on the node may ask for, as often as he
+// likes. It is found out once in a while, because that writes to the disk.
+type overheard struct {
+	readiness
+
+	mu    sync.Mutex // guards what follows; held while it is found out
+	next  time.Time  // when to find it out again
+	ready bool
+	lines []byte
+}
+
+// overheardFor is how long what was found out is told.
+const overheardFor = time.Second
+
+func (o *overheard) tell(w io.Writer) (ready bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !time.Now().Before(o.next) {
+		var lines bytes.Buffer
+		o.ready = o.readiness.tell(&lines)
+		o.lines, o.next = lines.Bytes(), time.Now().Add(overheardFor)
+	}
+	_, _ = w.Write(o.lines)
+	return o.ready
 }

@@ -12,7 +12,7 @@
 // exectape runs as ([ListenUnix]); [Get] asks there, and believes no one else.
 // The TCP listener serves the same but for /sessions, and /metrics besides, to
 // whoever gets there. Two instances on one host share its ports: the younger
-// takes the port when the elder gives it up ([Server.Serve]).
+// takes the port when the elder gives it up ([Server.ServeTCP]).
 //
 // The package knows nothing of what it tells: its caller hands it checks and
 // functions that return numbers. It is the only one that knows Prometheus. No

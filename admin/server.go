@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -32,7 +33,7 @@ func NewServer(metrics *Metrics, checks []Check, sessions func() []session.Summa
 // ServeTCP answers on a TCP address until ctx ends. Until the address can be
 // had it tries again: another instance may have it.
 func (s *Server) ServeTCP(ctx context.Context, address string) {
-	mux := s.probes()
+	mux := s.probes((&overheard{readiness: s.ready}).tell)
 	mux.Handle("GET /metrics", s.Metrics.handler())
 	s.serve(ctx, address, mux, func() (net.Listener, error) { return net.Listen("tcp", address) })
 }
@@ -40,22 +41,23 @@ func (s *Server) ServeTCP(ctx context.Context, address string) {
 // ServeUnix answers on a Unix socket until ctx ends. Until it can be had it
 // tries again.
 func (s *Server) ServeUnix(ctx context.Context, path string) {
-	mux := s.probes()
+	mux := s.probes(s.ready.tell)
 	mux.HandleFunc("GET /sessions", s.sessions)
 	s.serve(ctx, path, mux, func() (net.Listener, error) { return ListenUnix(path) })
 }
 
-// probes has what is answered in both places.
-func (s *Server) probes() *http.ServeMux {
+// probes has what is answered in both places. tell writes what there is to say of
+// readiness.
+func (s *Server) probes(tell func(io.Writer) (ready bool)) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.HandleFunc("GET /readyz", s.readyz)
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { readyz(w, tell) })
 	return mux
 }
 
-func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+func readyz(w http.ResponseWriter, tell func(io.Writer) (ready bool)) {
 	var lines bytes.Buffer
-	ready := s.ready.tell(&lines)
+	ready := tell(&lines)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if !ready {
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -118,6 +118,22 @@ func TestACheckThatHangsFailsAndIsNotBegunASecondTime(t *testing.T) {
 	})
 }
 
+func TestWhoAsksOverTCPWithoutEndHasTheDiskAskedOnceASecond(t *testing.T) {
+	var asked atomic.Int64
+	s := newServer(admin.Check{Name: "sink", Err: func() error { asked.Add(1); return errors.New("no space left on device") }})
+	address := freeAddress(t)
+	began := time.Now()
+	serving(t, func(ctx context.Context) { s.ServeTCP(ctx, address) })
+	for range 100 {
+		if status, says := get(t, "http://"+address+"/readyz"); status != 503 || says != "sink: no space left on device\n" {
+			t.Fatalf("/readyz: %d %s", status, says)
+		}
+	}
+	if most := 1 + int64(time.Since(began)/time.Second); asked.Load() > most {
+		t.Errorf("the disk was asked %d times, at most %d is meant", asked.Load(), most)
+	}
+}
+
 func TestLiveSessionsAreToldOnTheSocketOnly(t *testing.T) {
 	s := newServer()
 	if ok, says := ask(t, onSocket(t, s), "/sessions"); !ok || !strings.Contains(says, `"id":"7f3a9c01"`) {
