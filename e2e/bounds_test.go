@@ -62,7 +62,7 @@ func TestWhatBecomesOfSessionsWhenExectapeHasNoDescriptorsLeft(t *testing.T) {
 				live := run(t, direct, app, cat)
 				live.types("before\n")
 				live.sees("before\n")
-				before := len(e.files(".cast"))
+				before := len(e.files(".json")) // which is there last
 
 				restore, err := e.running.LimitDescriptors(spare)
 				if err != nil {
@@ -90,7 +90,7 @@ func TestWhatBecomesOfSessionsWhenExectapeHasNoDescriptorsLeft(t *testing.T) {
 				e.probe(true, "lease: ok")
 				wantSame(t, "the stdout of the next session", hello(t, direct).stdout, []byte("hello\n"))
 				eventually(t, "all that succeeded is recorded", func(context.Context) bool {
-					return len(e.files(".cast"))-before >= 2+succeeded
+					return len(e.files(".json"))-before >= 2+succeeded
 				})
 			})
 		}
