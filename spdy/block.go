@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 )
 
 // maxBlock is the largest compressed header block that is decoded. A stream's
@@ -42,10 +41,11 @@ type inflater struct {
 // read.
 type heard struct{ said, read int }
 
-// Beyond these, the context is kept.
+// Beyond these, the context is kept. kubectl opens four streams.
 const (
-	maxSaid  = 1 << 10
-	maxHeard = 4 << 10
+	maxSaid   = 1 << 10
+	maxHeard  = 4 << 10
+	maxBlocks = 8
 )
 
 // A zlibContext is one direction's of zlib.
@@ -58,27 +58,46 @@ type zlibContext struct {
 	skipped [256]byte
 }
 
-var contexts = sync.Pool{New: func() any { return new(zlibContext) }}
+// contexts are those that nobody has borrowed. A sync.Pool may drop what it is
+// given, and each of them is 40 KiB.
+var contexts = make(chan *zlibContext, 16)
+
+func borrow() *zlibContext {
+	select {
+	case c := <-contexts:
+		return c
+	default:
+		return new(zlibContext)
+	}
+}
+
+func giveBack(c *zlibContext) {
+	c.in.b = nil
+	select {
+	case contexts <- c:
+	default:
+	}
+}
 
 // read inflates one header block and returns the first value of its header
 // "streamtype", cut to the scratch buffer's size, or "".
 func (f *inflater) read(block []byte) (streamType string, err error) {
 	c := f.live
 	if c == nil {
-		c = contexts.Get().(*zlibContext)
+		c = borrow()
 		f.retell(c)
 	}
 	streamType, err = c.block(block)
 	switch {
 	case err != nil || f.live != nil:
-	case len(f.said)+len(block) > maxSaid || c.read > maxHeard:
+	case len(f.ends) == maxBlocks || len(f.said)+len(block) > maxSaid || c.read > maxHeard:
 		*f = inflater{live: c}
 	default:
 		f.said = append(f.said, block...)
 		f.ends = append(f.ends, heard{len(f.said), c.read})
 	}
 	if f.live == nil {
-		contexts.Put(c)
+		giveBack(c)
 	}
 	return streamType, err
 }
