@@ -76,21 +76,3 @@ func local(conn *net.TCPConn) netip.AddrPort {
 func unmapped(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
-
-// Marking returns a net.Dialer's Control function that sets SO_MARK, by which
-// our rules know our own dials and let them through. It takes CAP_NET_ADMIN.
-func Marking(mark uint32) func(network, address string, c syscall.RawConn) error {
-	return func(_, address string, c syscall.RawConn) error {
-		var sockErr error
-		err := c.Control(func(fd uintptr) {
-			sockErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, int(mark))
-		})
-		if err == nil {
-			err = sockErr
-		}
-		if err != nil {
-			return fmt.Errorf("mark the connection to %s with %#x (it takes CAP_NET_ADMIN): %w", address, mark, err)
-		}
-		return nil
-	}
-}

@@ -73,7 +73,7 @@ func probeFrom(at netip.AddrPort) *net.TCPAddr {
 	if at.Addr() != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
 		return nil
 	}
-	return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}
+	return &net.TCPAddr{IP: apart[:]}
 }
 
 func (s *Server) probeOnce(ctx context.Context, at netip.AddrPort) error {
