@@ -193,12 +193,17 @@ func latencies(visits map[string]*visit) (median, most time.Duration) {
 // exact depends on how soon containerd makes an exec.
 const trialVariable = "EXECTAPE_TEST_TRIAL"
 
+// doubt is how long less is exact after exectape's start (docs/identity.md). What
+// is measured comes after it; what is asserted otherwise holds in it, too.
+const doubt = 31 * time.Second
+
 // holds visits the fleet and looks at what is known of it afterwards.
 func (f *fleet) holds(t *testing.T, e *exectape) {
 	t.Helper()
 	n, atOnce, whole := 60, 6, os.Getenv(trialVariable) != ""
 	if whole {
 		n, atOnce = 500, 20
+		time.Sleep(doubt)
 	}
 	visits := f.visit(t, n, atOnce)
 	e.settled(n)

@@ -17,6 +17,7 @@ func (r *Resolver) made(e *exec) {
 	}
 	r.number++
 	e.number, e.may = r.number, make(map[*trace]struct{})
+	e.strange = r.doubtful()
 	if err := e.container.describe(r.index.bundles); err != nil {
 		r.noted(err)
 	}
@@ -44,6 +45,8 @@ func (r *Resolver) shaped(e *exec) {
 // strangers notes that a session went another way: for a while, an exec that
 // only one session here can have made may be somebody else's all the same.
 func (r *Resolver) strangers() { r.doubt = time.Now().Add(startTime) }
+
+func (r *Resolver) doubtful() bool { return time.Now().Before(r.doubt) }
 
 // startTime is how long after a connection's beginning or end its exec may still
 // be made: the streams must be there within 30 s (k8s.io/cri-streaming,
@@ -97,7 +100,7 @@ func (r *Resolver) exclude(t *trace, wrong func(*exec) bool) {
 
 // bySession reports whether a session made e for sure, and one that is known here.
 func (r *Resolver) bySession(e *exec) bool {
-	return e.session() && !e.strange && !time.Now().Before(r.doubt)
+	return e.session() && !e.strange && !r.doubtful()
 }
 
 // settle draws the conclusions from who can belong to whom, after something of

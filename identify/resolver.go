@@ -26,7 +26,7 @@ type Resolver struct {
 	number   uint64              // how many execs were made
 	traces   map[*trace]struct{} // of sessions whose execs matter still
 	ended    []*trace            // those of them that have ended, the first one first
-	doubt    time.Time           // until then, execs may have been made by sessions that are not known here
+	doubt    time.Time           // until then, execs may be made by sessions that are not known here
 	queue    []*trace            // at the gate
 	starting []*trace            // let through, and waited for
 	change   chan struct{}       // closed when either may have changed
@@ -206,11 +206,18 @@ func (r *Resolver) Trace(verb string, websocket bool) session.Tracer {
 	return t
 }
 
-// Doubt says that until then sessions may go on that are not traced.
-func (r *Resolver) Doubt(until time.Time) {
+// Doubt takes that sessions may have begun that are not traced, and may still
+// start. Each exec that nobody has yet, and each that is made within startTime,
+// may be theirs, however long it takes until somebody could be given it.
+func (r *Resolver) Doubt() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.doubt = until
+	r.strangers()
+	for t := range r.traces {
+		for e := range t.may {
+			e.strange = true
+		}
+	}
 }
 
 // Stats returns what was done so far.

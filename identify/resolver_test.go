@@ -3,6 +3,7 @@ package identify_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -246,6 +247,57 @@ func TestAnExecOfNobodyCastsDoubtOnOthers(t *testing.T) {
 	c.want(t, "")
 	c.shows()
 	c.want(t, "exact shop/web/b")
+}
+
+func TestAnExecOfASessionThatBeganUntracedIsGivenToNobody(t *testing.T) {
+	for _, order := range []string{"made before the doubt", "made in doubt"} {
+		t.Run(order, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newState(t)
+				s.container("a", plain)
+				s.container("b", plain)
+				r := s.watched(0)
+				c, rival := exec(r), exec(r)
+				c.opens(shell.streams()...)
+				rival.opens(session.ErrorStream, session.Stdin)
+				doubt := []func(){r.Doubt, func() { s.fifos("b", "e1", shell); r.CatchUp() }}
+				if order == "made before the doubt" {
+					slices.Reverse(doubt)
+				}
+				for _, happens := range doubt {
+					happens()
+				}
+				time.Sleep(identify.StartTime + time.Second)
+				rival.opens(session.Stdout) // so it has not started, and c alone is left
+				c.want(t, "")
+				s.fifos("a", "e2", shell)
+				c.shows()
+				c.want(t, "ambiguous a b")
+			})
+		})
+	}
+}
+
+func TestDoubtPasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newState(t)
+		s.container("a", plain)
+		r := s.watched(0)
+		r.Doubt()
+		early := exec(r)
+		early.opens(shell.streams()...)
+		s.fifos("a", "e1", shell)
+		r.CatchUp()
+		early.want(t, "")
+		early.shows() // what it proves itself counts
+		early.want(t, "exact shop/web/a")
+		time.Sleep(identify.StartTime + time.Second)
+		late := exec(r)
+		late.opens(shell.streams()...)
+		s.fifos("a", "e2", shell)
+		r.CatchUp()
+		late.want(t, "exact shop/web/a")
+	})
 }
 
 func TestAnAttachIsOneOfThoseThatItFits(t *testing.T) {

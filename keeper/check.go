@@ -106,8 +106,9 @@ func (k *Keeper) apply(ctx context.Context, rules iptables.Config) error {
 		return err
 	}
 	k.mu.Lock()
-	defer k.mu.Unlock()
 	k.written = rules
+	k.mu.Unlock()
+	k.Missed() // until then they came by as the rules were before
 	return nil
 }
 

@@ -21,6 +21,8 @@ type Config struct {
 	Interval time.Duration               // between two looks at the rules
 	Probe    func(context.Context) error // whether a session would be served now
 
+	Missed func() // told when sessions may have begun that came by another way, and go on
+
 	At     func(port uint16) instance.State // who is there
 	Others []uint16                         // where another exectape may be
 }

@@ -112,6 +112,7 @@ func (k *Keeper) giveWay(ctx context.Context, younger iptables.Instance, all []i
 		k.sound() // ours come first still: it has not proved itself
 	case k.current().role != replaced || k.current().after != younger:
 		k.become(replaced, younger)
+		k.Missed() // the younger's
 		k.lease.rest()
 		k.log.Info("replaced by a younger exectape: what is going on here goes on", zap.Uint16("port", younger.Port), zap.Uint64("generation", younger.Generation))
 	}

@@ -59,9 +59,10 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 		return err
 	}
 	list, changed := known.Current()
-	rules := newKeeper(cfg, tables, in.port, list, server, log)
 	resolver := identify.New(cfg.RuntimeState, os.TempDir(), cfg.IdentifyWait, log)
+	resolver.Doubt() // what began before us is not ours
 	server.Trace = resolver.Trace
+	rules := newKeeper(cfg, tables, in.port, list, server, resolver, log)
 	answers := newAdmin(cfg, node{server, known, dir, uploader, rules, resolver}, log)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -167,7 +168,7 @@ func openTables(ctx context.Context, cfg config) (*iptables.Tables, error) {
 
 // newKeeper returns who keeps the rules that lead to port, or nil if there are
 // to be none.
-func newKeeper(cfg config, tables *iptables.Tables, port uint16, list []netip.AddrPort, server *intercept.Server, log *zap.Logger) *keeper.Keeper {
+func newKeeper(cfg config, tables *iptables.Tables, port uint16, list []netip.AddrPort, server *intercept.Server, resolver *identify.Resolver, log *zap.Logger) *keeper.Keeper {
 	if tables == nil {
 		return nil
 	}
@@ -182,6 +183,7 @@ func newKeeper(cfg config, tables *iptables.Tables, port uint16, list []netip.Ad
 		Rules:    redirect(cfg, port, list),
 		Interval: cfg.CheckInterval,
 		Probe:    server.Probe,
+		Missed:   resolver.Doubt,
 		At:       func(port uint16) instance.State { return at(port, log) },
 		Others:   others,
 	}, log)
