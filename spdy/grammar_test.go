@@ -287,7 +287,8 @@ func flipped(b []byte, c *choices) []byte {
 
 // edited is stream with what edits says done to it: frames repeated, moved,
 // dropped and put between, lengths that lie, header blocks split and smuggled.
-// Without edits it is stream to the byte.
+// Without edits it is stream to the byte; one that has grown large is edited no
+// further.
 func edited(tb testing.TB, stream, edits []byte) []byte {
 	tb.Helper()
 	if len(edits) == 0 {
@@ -296,8 +297,16 @@ func edited(tb testing.TB, stream, edits []byte) []byte {
 	all := parse(tb, stream)
 	c := &choices{edits}
 	level := []int{flate.BestCompression, flate.HuffmanOnly, flate.NoCompression}[c.of(3)]
-	for len(c.b) > 0 && len(all) > 0 {
+	for len(c.b) > 0 && len(all) > 0 && size(all) < maxEdited {
 		all = editors[c.of(len(editors))](all, c.of(len(all)), c)
 	}
 	return assemble(tb, all, level)
+}
+
+// size is about what all take when they are stored.
+func size(all []draft) (n int) {
+	for _, d := range all {
+		n += len(d.text) + len(d.tail) + len(d.raw)
+	}
+	return n
 }
