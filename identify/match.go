@@ -107,6 +107,10 @@ func (r *Resolver) bySession(e *exec) bool {
 // that has changed: for all that hangs together with an exec, or with sessions.
 func (r *Resolver) settle(e *exec, sessions ...*trace) {
 	p := newPuzzle(e, sessions)
+	if p.large {
+		r.settleAlone(sessions)
+		return
+	}
 	for _, e := range p.execs {
 		for t := range e.may {
 			if !t.fits(e) {
@@ -140,6 +144,25 @@ func (r *Resolver) settle(e *exec, sessions ...*trace) {
 		}
 	}
 	for _, t := range p.sessions {
+		t.publish()
+	}
+}
+
+// settleAlone is settle for sessions that are part of too large a puzzle: one that
+// has begun, and of which only one exec can be, has that one. What else follows is
+// left open.
+func (r *Resolver) settleAlone(sessions []*trace) {
+	for _, t := range sessions {
+		for e := range t.may {
+			if !t.fits(e) {
+				unlink(t, e)
+			}
+		}
+		if begun(t) && len(t.may) == 1 {
+			for e := range t.may {
+				r.assign(t, e)
+			}
+		}
 		t.publish()
 	}
 }

@@ -18,7 +18,14 @@ type puzzle struct {
 	by      map[*exec]*trace
 
 	tried map[any]bool // during a search
+
+	large bool // it is not gathered as a whole, and not to be solved
 }
+
+// maxPuzzle bounds how many sessions a puzzle has, and how many execs: while it
+// is solved everybody waits. Sessions that wait with open streams for long make
+// one large.
+const maxPuzzle = 256
 
 // newPuzzle gathers all that hangs together with an exec, or with sessions.
 func newPuzzle(e *exec, sessions []*trace) *puzzle {
@@ -36,7 +43,11 @@ func newPuzzle(e *exec, sessions []*trace) *puzzle {
 }
 
 func (p *puzzle) addSession(t *trace) {
-	if p.tried[t] {
+	if p.large || p.tried[t] {
+		return
+	}
+	if len(p.sessions) == maxPuzzle {
+		p.large = true
 		return
 	}
 	p.tried[t] = true
@@ -47,7 +58,11 @@ func (p *puzzle) addSession(t *trace) {
 }
 
 func (p *puzzle) addExec(e *exec) {
-	if p.tried[e] || e.owner != nil {
+	if p.large || p.tried[e] || e.owner != nil {
+		return
+	}
+	if len(p.execs) == maxPuzzle {
+		p.large = true
 		return
 	}
 	p.tried[e] = true

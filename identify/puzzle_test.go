@@ -91,6 +91,17 @@ func TestAPuzzleIsSolvedAsByTryingEverything(t *testing.T) {
 	}
 }
 
+func TestAPuzzleIsNotGatheredWithoutEnd(t *testing.T) {
+	e := &exec{matching: matching{may: make(map[*trace]struct{})}}
+	for range 10 * maxPuzzle {
+		s := &trace{may: map[*exec]struct{}{e: {}}}
+		e.may[s] = struct{}{}
+	}
+	if p := newPuzzle(e, nil); !p.large || len(p.sessions) > maxPuzzle {
+		t.Errorf("%d sessions are gathered (large: %v), of which %d are too many", len(p.sessions), p.large, maxPuzzle+1)
+	}
+}
+
 func describe(sessions []*trace, execs []*exec, owned map[*exec]bool) string {
 	var b strings.Builder
 	for i, s := range sessions {

@@ -186,6 +186,30 @@ func TestAClientThatNeverOpensItsLastStreamMisleadsNobody(t *testing.T) {
 	idle.want(t, "exact shop/web/a")
 }
 
+func TestBesideVeryManySessionsThatWaitOneIsKnownByItsOwnStartOnly(t *testing.T) {
+	s, r := twoContainers(t)
+	for range 300 {
+		exec(r).opens(session.ErrorStream, session.Stdin)
+	}
+	first, second := exec(r), exec(r)
+	first.opens(shell.streams()...)
+	s.fifos("a", "e1", shell)
+	first.shows()
+	first.want(t, "exact shop/web/a")
+	second.opens(shell.streams()...)
+	third := exec(r)
+	third.opens(shell.streams()...)
+	gone := s.fifos("a", "e2", shell)
+	s.fifos("b", "e3", shell)
+	second.shows()
+	second.want(t, "ambiguous a b")
+	s.must(os.RemoveAll(gone))
+	second.exits()
+	second.want(t, "exact shop/web/a")
+	third.shows()
+	third.want(t, "exact shop/web/b")
+}
+
 func TestAnAcceptedStreamSaysThatASessionHadNotStarted(t *testing.T) {
 	s, r := twoContainers(t)
 	slow, c := exec(r), exec(r)
