@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -21,8 +22,10 @@ type container struct {
 	pids    bool             // its runtime writes the pids of execs there
 	execs   map[string]*exec // by the name of their directory
 
-	stdin bool // its own process has one
-	named bool // what follows is known
+	stdin   bool        // its own process has one
+	read    fs.FileInfo // the config.json that was read last; nil: none was
+	unnamed error       // why it gave no names
+	named   bool        // what follows is known
 
 	namespace, pod, name string
 	tty                  bool // its own process has a terminal
@@ -52,8 +55,7 @@ func (c *container) describe(bundles string) error {
 	if c.named {
 		return nil
 	}
-	path := filepath.Join(bundles, c.id, "config.json")
-	b, err := readBundle(path)
+	b, err := c.readBundle(filepath.Join(bundles, c.id, "config.json"))
 	if err != nil {
 		return fmt.Errorf("the names of container %s: %w", c.id, err)
 	}
@@ -64,13 +66,32 @@ func (c *container) describe(bundles string) error {
 	return nil
 }
 
-func readBundle(path string) (b bundle, err error) {
+// readBundle reads a config.json. One that it could not make sense of it reads
+// again only when that has changed, as while it is written: it is asked for at
+// each exec and attach, and everybody waits meanwhile.
+func (c *container) readBundle(path string) (b bundle, err error) {
 	// Not to be held up by what is no file.
 	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return b, err
 	}
 	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	if err != nil {
+		return b, err
+	}
+	if c.read == nil || !unchanged(c.read, info) {
+		b, c.unnamed = parseBundle(file)
+		c.read = info
+	}
+	return b, c.unnamed
+}
+
+func unchanged(before, now fs.FileInfo) bool {
+	return os.SameFile(before, now) && before.Size() == now.Size() && before.ModTime().Equal(now.ModTime())
+}
+
+func parseBundle(file *os.File) (b bundle, err error) {
 	text, err := io.ReadAll(io.LimitReader(file, maxBundle+1))
 	switch {
 	case err != nil:
@@ -79,7 +100,7 @@ func readBundle(path string) (b bundle, err error) {
 		return b, errBundleTooLarge
 	}
 	if err := json.Unmarshal(text, &b); err != nil {
-		return b, fmt.Errorf("%s: %w", path, err)
+		return b, fmt.Errorf("%s: %w", file.Name(), err)
 	}
 	return b, nil
 }
