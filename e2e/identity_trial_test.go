@@ -279,7 +279,8 @@ func TestAnAttachIsOneOfTheContainersThatItFits(t *testing.T) {
 	for _, own := range kinds {
 		own.Command = shell("sleep 1; echo hello; sleep 1")
 		if own.Stdin {
-			own.Command = shell("read line; echo $line")
+			// The runtime attaches its stdin before its stdout.
+			own.Command = shell("read line; sleep 1; echo $line; sleep 1")
 		}
 		c := container(t, p, fmt.Sprintf("stdin-%v-tty-%v", own.Stdin, own.TTY), own)
 		u, err := c.Attach(patiently(t))

@@ -21,6 +21,10 @@ import (
 func TestAServerThatStallsInsideAFrameLeavesNoPlaceForAFarewell(t *testing.T) {
 	needsNode(t)
 	var blocks hostile.Blocks
+	// With closed, what has come of a frame of up to 40 KiB is not handed on
+	// before all of it has.
+	shown := bytes.Repeat([]byte("half"), 12<<10)
+	long := hostile.Unmasked(hostile.Fin|hostile.Binary, slices.Concat([]byte{stdoutChannel}, shown, shown))
 	tests := []struct {
 		name, request, grants string
 		opens                 []byte // what the client says first
@@ -33,7 +37,7 @@ func TestAServerThatStallsInsideAFrameLeavesNoPlaceForAFarewell(t *testing.T) {
 			request: with("", "")("/exec/token"),
 			grants:  "Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n",
 			opens:   slices.Concat(blocks.Open(errorID, "error"), blocks.Open(stdinID, "stdin"), blocks.Open(stdoutID, "stdout")),
-			half:    hostile.Claiming(100, hostile.Data(stdoutID, 0, []byte("half"))),
+			half:    hostile.Claiming(2*len(shown), hostile.Data(stdoutID, 0, shown)),
 			mistake: hostile.Control(hostile.Noop),
 			why:     "type 5",
 		},
@@ -42,7 +46,7 @@ func TestAServerThatStallsInsideAFrameLeavesNoPlaceForAFarewell(t *testing.T) {
 			request: webSocketRequest("/exec/token", "v4.channel.k8s.io"),
 			grants:  "Upgrade: websocket\r\nSec-WebSocket-Protocol: v4.channel.k8s.io\r\n",
 			opens:   hostile.Masked(hostile.Fin|hostile.Binary, []byte{stdinChannel}),
-			half:    hostile.Unmasked(hostile.Fin|hostile.Binary, []byte("\x01half, and the rest"))[:len("XX\x01half")],
+			half:    long[:len(long)-len(shown)],
 			mistake: hostile.Unmasked(hostile.Fin|hostile.Binary, []byte{stdinChannel}),
 			why:     "not masked",
 		},
@@ -82,8 +86,8 @@ func TestAServerThatStallsInsideAFrameLeavesNoPlaceForAFarewell(t *testing.T) {
 				t.Errorf("the session ended as %q (%s), want %q, a word about %q, and%s", r.EndReason, r.EndDetail, session.EndByUs, test.why, untold)
 			}
 			scraped(t, "exectape_untold_sessions_total", fmt.Sprint(i+1))
-			if got := r.cat("stdout"); !bytes.Equal(got, []byte("half")) {
-				t.Errorf("the recorded stdout is %q, want what the client got", got)
+			if got := r.cat("stdout"); !bytes.Equal(got, shown) {
+				t.Errorf("the recorded stdout has %d bytes, want those that the client got", len(got))
 			}
 		})
 	}

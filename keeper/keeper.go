@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -119,10 +120,13 @@ func (k *Keeper) Run(ctx context.Context) {
 // can be.
 func (k *Keeper) Redirect(targets []netip.AddrPort) {
 	k.mu.Lock()
+	same := slices.Equal(k.Rules.Targets, targets)
 	k.Rules.Targets = targets
-	k.changed = true
+	k.changed = k.changed || !same
 	k.mu.Unlock()
-	k.lookNow()
+	if !same {
+		k.lookNow()
+	}
 }
 
 // lookNow has the rules looked at without waiting for the interval's end.
