@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -15,9 +16,10 @@ const portRange = "/proc/sys/net/ipv4/ip_local_port_range"
 // end, by the addresses and ports that its answers had. While no rule hooks it,
 // a connection that was not redirected and has the same ones is taken for it.
 func TestAProbeIsNotTakenForASessionThatHasEnded(t *testing.T) {
-	const first, last = 40000, 40015
 	needsNode(t)
-	for _, w := range redirects {
+	for i, w := range redirects {
+		first := 20_000 + 100*i // where nobody is given one
+		last := first + 15
 		t.Run(w.name, func(t *testing.T) {
 			e := start(t, w.env...)
 			for port := first; port <= last; port++ {
@@ -29,7 +31,7 @@ func TestAProbeIsNotTakenForASessionThatHasEnded(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(func() { _ = os.WriteFile(portRange, usual, 0) })
-			if err := os.WriteFile(portRange, []byte("40000 40015"), 0); err != nil {
+			if err := os.WriteFile(portRange, fmt.Append(nil, first, last), 0); err != nil {
 				t.Fatal(err)
 			}
 			e.start() // for which a probe must succeed
