@@ -7,8 +7,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -169,13 +169,17 @@ func visitOf(t *testing.T, file string, visits map[string]*visit) (string, *visi
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := strings.Index(string(text), `"word-`)
-	if at < 0 {
+	match := spoken.FindSubmatch(text)
+	if match == nil {
 		return "", nil
 	}
-	word, _, _ := strings.Cut(string(text[at+1:]), `\`)
+	word := string(match[1])
 	return word, visits[word]
 }
+
+// spoken is where an event, not the command in the header, has the word of a
+// visit. A terminal may give what ends the line in an event of its own.
+var spoken = regexp.MustCompile(`"(word-[0-9]+-[0-9a-f]{8})`)
 
 // latencies returns the median of how long it took until something was shown,
 // and what 95 of 100 did not exceed.
