@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"exectape/peercred"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -99,20 +101,12 @@ func (t trusted) Accept() (net.Conn, error) {
 // ours returns an error if neither root nor our own user is at the other end of
 // a Unix socket: who connected, or who listens.
 func ours(conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
+	peer, err := peercred.Of(conn)
 	if err != nil {
 		return err
 	}
-	var peer *unix.Ucred
-	var sockErr error
-	err = raw.Control(func(fd uintptr) {
-		peer, sockErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	if err := errors.Join(err, sockErr); err != nil {
-		return fmt.Errorf("who is at the other end: %w", err)
-	}
-	if peer.Uid != 0 && int(peer.Uid) != os.Geteuid() {
-		return fmt.Errorf("user %d is at the other end, who is neither root nor user %d", peer.Uid, os.Geteuid())
+	if !peer.Believed() {
+		return fmt.Errorf("user %d is at the other end, who is neither root nor user %d", peer.UID, os.Geteuid())
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"exectape/peercred"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -124,7 +126,7 @@ func (c *Claim) answer() {
 			time.Sleep(answerTime / 10)
 			continue
 		}
-		if peer, err := credentials(conn); err == nil && believed(peer) {
+		if peer, err := peercred.Of(conn); err == nil && peer.Believed() {
 			_ = conn.SetWriteDeadline(time.Now().Add(answerTime))
 			_, _ = conn.Write([]byte{c.state()})
 		}
@@ -153,12 +155,12 @@ func At(port uint16) (State, error) {
 		return listens(port), fmt.Errorf("ask who has port %d: %w", port, err)
 	}
 	defer conn.Close()
-	peer, err := credentials(conn.(*net.UnixConn))
+	peer, err := peercred.Of(conn.(*net.UnixConn))
 	if err != nil {
 		return listens(port), fmt.Errorf("ask who has port %d: %w", port, err)
 	}
-	if !believed(peer) {
-		return listens(port), &Squatter{Port: port, UID: int(peer.Uid), PID: int(peer.Pid)}
+	if !peer.Believed() {
+		return listens(port), &Squatter{Port: port, UID: peer.UID, PID: peer.PID}
 	}
 	var said [1]byte
 	_ = conn.SetReadDeadline(time.Now().Add(answerTime))
@@ -198,21 +200,3 @@ func listens(port uint16) State {
 	}
 	return Silent
 }
-
-// credentials are those of whoever listens, as they were when it began to, or of
-// whoever connected.
-func credentials(conn *net.UnixConn) (*unix.Ucred, error) {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	var peer *unix.Ucred
-	var sockErr error
-	err = raw.Control(func(fd uintptr) {
-		peer, sockErr = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	})
-	return peer, errors.Join(err, sockErr)
-}
-
-// believed reports whether a peer may say that it is an exectape.
-func believed(peer *unix.Ucred) bool { return peer.Uid == 0 || int(peer.Uid) == os.Geteuid() }
