@@ -30,7 +30,7 @@ func NewEncoder(version int, info session.Info) *Encoder {
 	return &Encoder{
 		stream: session.Stdout,
 		header: Header{Version: version, Size: session.DefaultSize, Start: info.Start, Facts: Facts{
-			ID: info.ID, Verb: info.Verb, Protocol: info.Protocol, Subprotocol: info.Subprotocol, Target: info.Target, Claims: info.Claims,
+			ID: info.ID, Node: info.Node, Verb: info.Verb, Protocol: info.Protocol, Subprotocol: info.Subprotocol, Target: info.Target, Claims: info.Claims,
 		}},
 	}
 }

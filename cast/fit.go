@@ -78,7 +78,7 @@ func (f *Facts) parts() []part {
 		{weight(i.Command), func() { i.Command = cutWords(i.Command, weight(i.Command)/2) }},
 		{weightOf(i.Candidates), func() { i.Candidates = i.Candidates[:len(i.Candidates)/2] }},
 	}
-	texts := []*string{&f.ID, &f.Verb, &f.Protocol, &f.Subprotocol, (*string)(&f.EndReason), &f.EndDetail}
+	texts := []*string{&f.ID, &f.Node, &f.Verb, &f.Protocol, &f.Subprotocol, (*string)(&f.EndReason), &f.EndDetail}
 	for _, text := range append(texts, names(i)...) {
 		parts = append(parts, part{len(*text), func() { *text = atMost(*text, len(*text)/2) }})
 	}

@@ -25,6 +25,7 @@ type Header struct {
 // Facts are what exectape adds to a header, under the key "exectape".
 type Facts struct {
 	ID          string            `json:"id,omitempty"`
+	Node        string            `json:"node,omitempty"`
 	Verb        string            `json:"verb,omitempty"`
 	Protocol    string            `json:"protocol,omitempty"`
 	Subprotocol string            `json:"subprotocol,omitempty"`

@@ -61,7 +61,7 @@ func TestAHeaderAlwaysFitsItsSlot(t *testing.T) {
 	}{
 		{"a runtime that says much", info, long},
 		{"a server that names a subprotocol nobody knows", session.Info{Subprotocol: long}, ""},
-		{"long texts everywhere", session.Info{ID: long, Verb: long, Protocol: long, Subprotocol: long}, long},
+		{"long texts everywhere", session.Info{ID: long, Node: long, Verb: long, Protocol: long, Subprotocol: long}, long},
 		{"an address with a long zone", session.Info{Target: netip.AddrPortFrom(netip.IPv6LinkLocalAllNodes().WithZone(long), 1)}, ""},
 	}
 	for _, test := range tests {

@@ -13,7 +13,7 @@ import (
 )
 
 var info = session.Info{
-	ID: "7f3a9c01", Start: time.Date(2026, 11, 23, 17, 31, 5, 0, time.UTC), Verb: "exec",
+	ID: "7f3a9c01", Node: "node-7", Start: time.Date(2026, 11, 23, 17, 31, 5, 0, time.UTC), Verb: "exec",
 	Protocol: "spdy", Subprotocol: "v4.channel.k8s.io", Target: netip.MustParseAddrPort("127.0.0.1:34567"),
 }
 

@@ -32,6 +32,7 @@ type Server struct {
 	// sessions are.
 	Trace func(verb string, websocket bool) session.Tracer
 
+	Node          string // this node's name, for the sessions' Info; "": not known
 	Policy        session.Policy
 	MaxSessions   int                   // how many are recorded at once, beyond which Policy applies; 0: any
 	HeadTimeout   time.Duration         // for one HTTP head, of either side

@@ -103,7 +103,7 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 // describe names a session and picks its decoder by what the server, not the
 // client, says it upgraded to.
 func (s *Server) describe(to netip.AddrPort, up *upgrade) (session.Info, session.Decoder) {
-	info := session.Info{ID: newID(), Start: time.Now(), Verb: verb(up.request), Target: to, Claims: session.NewClaims(up.request.Header.Values)}
+	info := session.Info{ID: newID(), Node: s.Node, Start: time.Now(), Verb: verb(up.request), Target: to, Claims: session.NewClaims(up.request.Header.Values)}
 	h := up.response.Header
 	p, ok := s.Protocols[strings.ToLower(h.Get("Upgrade"))]
 	if !ok {

@@ -5,7 +5,7 @@ package session
 // that may be kept is the Recorder's business.
 func (c *Conn) Live() Summary {
 	s := Summary{
-		ID: c.info.ID, Start: c.info.Start.UTC(), Verb: c.info.Verb, Protocol: c.info.Protocol,
+		ID: c.info.ID, Node: c.info.Node, Start: c.info.Start.UTC(), Verb: c.info.Verb, Protocol: c.info.Protocol,
 		Subprotocol: c.info.Subprotocol, Target: c.info.Target, Claims: c.info.Claims,
 		Gaps: []Loss{},
 	}

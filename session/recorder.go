@@ -9,6 +9,7 @@ import (
 // Info is what is known of a session when it begins.
 type Info struct {
 	ID          string         // 8 hexadecimal digits, unique on a node for all that matters
+	Node        string         // the node's name; "": not known
 	Start       time.Time      // with a monotonic reading: events are measured from it
 	Verb        string         // "exec" or "attach", from the request's path; "" if it is neither
 	Target      netip.AddrPort // the runtime's streaming server

@@ -9,6 +9,7 @@ import (
 // its cast and as a line of "exectape ls --json".
 type Summary struct {
 	ID          string         `json:"id"`
+	Node        string         `json:"node,omitempty"` // not there: not known
 	Start       time.Time      `json:"start"`
 	End         time.Time      `json:"end,omitzero"` // not there: it goes on
 	Verb        string         `json:"verb"`

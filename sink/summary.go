@@ -17,7 +17,7 @@ import (
 // describe returns what a cast's header says of its session.
 func describe(h cast.Header) session.Summary {
 	s := session.Summary{
-		ID: h.Facts.ID, Start: h.Start.UTC(), Verb: h.Facts.Verb, Protocol: h.Facts.Protocol,
+		ID: h.Facts.ID, Node: h.Facts.Node, Start: h.Start.UTC(), Verb: h.Facts.Verb, Protocol: h.Facts.Protocol,
 		Subprotocol: h.Facts.Subprotocol, Target: h.Facts.Target,
 		TTY: h.Facts.TTY, ExitCode: h.Facts.ExitCode, EndReason: h.Facts.EndReason, EndDetail: h.Facts.EndDetail,
 		Identity: h.Facts.Identity, Claims: h.Facts.Claims,
@@ -33,7 +33,7 @@ func describe(h cast.Header) session.Summary {
 // says if its summary is right.
 func facts(s *session.Summary, have cast.Facts) cast.Facts {
 	f := cast.Facts{
-		ID: s.ID, Verb: s.Verb, Protocol: s.Protocol, Subprotocol: s.Subprotocol, Target: s.Target,
+		ID: s.ID, Node: s.Node, Verb: s.Verb, Protocol: s.Protocol, Subprotocol: s.Subprotocol, Target: s.Target,
 		TTY: s.TTY, ExitCode: s.ExitCode, EndReason: s.EndReason, EndDetail: s.EndDetail,
 		Identity: s.Identity, Claims: s.Claims,
 		StdinBytes: have.StdinBytes, // which is compared with all that was counted

@@ -29,6 +29,7 @@ const (
 // cookie.
 type client struct {
 	base   *url.URL
+	node   string
 	files  credentialFiles
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	strict atomic.Bool // the recorder knows no Expect
@@ -39,7 +40,7 @@ type client struct {
 }
 
 func newClient(c Config) *client {
-	return &client{base: c.URL, files: credentialFiles{c.TokenFile, c.CAFile, c.CertFile, c.KeyFile}, dial: dial}
+	return &client{base: c.URL, node: c.Node, files: credentialFiles{c.TokenFile, c.CAFile, c.CertFile, c.KeyFile}, dial: dial}
 }
 
 func dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -118,6 +119,9 @@ func (c *client) request(w *watch, u upload, token string) (r *http.Request, rea
 	r.ContentLength = u.size
 	r.Header.Set("User-Agent", "exectape")
 	r.Header.Set("Content-Type", u.mediaType)
+	if c.node != "" {
+		r.Header.Set("Exectape-Node", url.PathEscape(c.node)) // a host's name can be any bytes
+	}
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}

@@ -55,6 +55,7 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, path: t.TempDir(), recorder: newRecorder(t)}
 	w.config.URL = &url.URL{Scheme: "http", Host: "127.0.0.1", Path: "/casts"} // which no proxy leads to
+	w.config.Node = "knödel 7"
 	w.open()
 	t.Cleanup(w.stop)
 	return w
@@ -309,6 +310,9 @@ func (rec *recorder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name, ok := strings.CutPrefix(r.URL.Path, "/casts/")
 	if !ok || r.Method != http.MethodPut {
 		rec.t.Errorf("%s %s, want PUTs below /casts", r.Method, r.URL.Path)
+	}
+	if node := r.Header.Get("Exectape-Node"); node != "kn%C3%B6del%207" {
+		rec.t.Errorf("%s: from node %q", name, node)
 	}
 	t := rec.begun(r, name)
 	if t.at == start {

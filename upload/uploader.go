@@ -13,7 +13,8 @@ import (
 
 // Config says where to send casts, and how.
 type Config struct {
-	URL *url.URL // of what the casts are put below; http or https
+	URL  *url.URL // of what the casts are put below; http or https
+	Node string   // whose casts they are, which every request says
 
 	TokenFile         string // has a bearer token; "": none is sent
 	CAFile            string // has the authorities to trust; "": the system's

@@ -62,7 +62,7 @@ type config struct {
 	RecordStdin   sink.StdinMode   `env:"RECORD_STDIN" envDefault:"off" doc:"what is kept of what is typed, passwords included: off, nothing; count, how many bytes; full, every byte"`
 	AdminListen   netip.AddrPort   `env:"ADMIN_LISTEN" envDefault:"127.0.0.1:1017" doc:"where /healthz, /readyz and /metrics are answered, to whoever gets there; while another instance has the address it is waited for"`
 	Socket        string           `env:"SOCKET" envDefault:"/run/exectape/exectape.sock" doc:"the Unix socket on which exectape probe and exectape sessions ask this instance; only root and its own user are answered"`
-	NodeName      string           `env:"NODE_NAME" doc:"this node's name, for exectape_build_info; the host's name, unless set"`
+	NodeName      string           `env:"NODE_NAME" doc:"this node's name, in every cast, in every request to a recorder and in exectape_build_info; the host's name, unless set"`
 	Record        record.Rules     `env:"RECORD" doc:"what is recorded of whose sessions, as in skip namespace=kube-system container=istio-*; sizes namespace=pay-* verb=exec. The first rule that fits counts; what none fits, or what can't be identified in time, is recorded"`
 	RuntimeState  string           `env:"RUNTIME_STATE" envDefault:"/run/containerd" doc:"containerd's state directory, which says whose sessions are; only read"`
 	IdentifyWait  time.Duration    `env:"IDENTIFY_WAIT" envDefault:"100ms" doc:"how long a session may be held at its start, all told, so that it can't be mistaken for another that starts at the same time; 0s: not at all"`
@@ -127,7 +127,7 @@ func (c config) checks() []check {
 		{"SOCKET", filepath.IsAbs(c.Socket) && len(c.Socket) <= maxSocketPath,
 			"not an absolute path of at most 107 bytes, which is what a Unix socket can have; write /run/exectape/exectape.sock"},
 		{"NODE_NAME", nodeNames.MatchString(c.NodeName),
-			"not a node's name; write letters, digits, dots and dashes, as in node-7"},
+			"not a node's name; write letters, digits, dots and dashes, 253 at most, as in node-7"},
 		{"RECORD", true,
 			"not a list of rules; write record, sizes or skip with patterns for namespace, pod, container or verb, as in skip namespace=kube-system; sizes pod=pay-* verb=exec"},
 		{"RUNTIME_STATE", filepath.IsAbs(c.RuntimeState),
@@ -148,7 +148,7 @@ type check struct {
 	answer string // what is wrong; what to do
 }
 
-var nodeNames = regexp.MustCompile(`^[0-9A-Za-z.-]*$`)
+var nodeNames = regexp.MustCompile(`^[0-9A-Za-z.-]{0,253}$`)
 
 // maxSocketPath is how long the path of a Unix socket may be: unix(7).
 const maxSocketPath = 107

@@ -44,6 +44,7 @@ func newUploader(cfg config, dir *sink.Dir, log *zap.Logger) *upload.Uploader {
 	}
 	return upload.New(dir, upload.Config{
 		URL:       &cfg.HTTPURL,
+		Node:      nodeName(cfg),
 		TokenFile: cfg.HTTPTokenFile,
 		CAFile:    cfg.HTTPCAFile,
 		CertFile:  cfg.HTTPCertFile,

@@ -218,6 +218,7 @@ func newServer(cfg config, known *targets.Set, dir *sink.Dir, log *zap.Logger) *
 		IsTarget:      known.Contains,
 		Protocols:     protocols,
 		Open:          opening(cfg, dir),
+		Node:          nodeName(cfg),
 		Policy:        cfg.FailPolicy,
 		MaxSessions:   cfg.MaxSessions,
 		HeadTimeout:   cfg.HeadTimeout,
