@@ -98,7 +98,7 @@ func (h *host) listens(sockets ...socket) {
 	defer h.mu.Unlock()
 	h.sockets = nil
 	for _, s := range sockets {
-		h.sockets = append(h.sockets, listener{netip.MustParseAddrPort(s.addr), s.uid, s.inode})
+		h.sockets = append(h.sockets, listener{addr: netip.MustParseAddrPort(s.addr), uid: s.uid, inode: s.inode})
 	}
 }
 
@@ -279,18 +279,39 @@ func TestARuntimeThatStartsAgainOnItsPortWasNeverGone(t *testing.T) {
 }
 
 func TestWhoeverTakesARuntimesPlaceIsNoTarget(t *testing.T) {
-	for name, place := range map[string]string{"its very address": "127.0.0.1:34567", "a wildcard": "0.0.0.0:34567", "a wildcard of IPv6": "[::]:34567"} {
-		t.Run(name, func(t *testing.T) {
+	const runtime4, runtime6 = "127.0.0.1:34567", "[::1]:34567"
+	for _, test := range []struct {
+		name    string
+		runtime string
+		other   string
+		only6   bool // the other is
+		takes   bool
+	}{
+		{"its very address", runtime4, "127.0.0.1:34567", false, true},
+		{"another port", runtime4, "127.0.0.1:34568", false, false},
+		{"a wildcard", runtime4, "0.0.0.0:34567", false, true},
+		{"a wildcard of IPv6", runtime4, "[::]:34567", false, true},
+		{"a wildcard of IPv6 only", runtime4, "[::]:34567", true, false},
+		{"of IPv6 a wildcard of IPv6", runtime6, "[::]:34567", false, true},
+		{"of IPv6 a wildcard of IPv6 only", runtime6, "[::]:34567", true, true},
+		{"of IPv6 a wildcard of IPv4", runtime6, "0.0.0.0:34567", false, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
 			newHost(t, func(h *host) {
 				pid := h.process("containerd", root, 101)
-				h.listens(socket{"127.0.0.1:34567", 0, 101})
-				h.serves("127.0.0.1:34567", criStreaming(""))
-				h.wants("127.0.0.1:34567")
+				h.listens(socket{test.runtime, 0, 101})
+				h.serves(test.runtime, criStreaming(""))
+				h.wants(test.runtime)
 				h.end(pid)
 				h.process("nginx", "1000 1000 1000 1000", 102)
-				h.listens(socket{place, 1000, 102})
+				h.listens(socket{test.other, 1000, 102})
+				h.sockets[0].only6 = test.only6
 				time.Sleep(interval)
-				h.wants()
+				if test.takes {
+					h.wants()
+				} else {
+					h.wants(test.runtime) // which may come back
+				}
 			})
 		})
 	}

@@ -16,6 +16,7 @@ type listener struct {
 	addr  netip.AddrPort // where it is bound to; of IPv4 that is mapped into IPv6, the IPv4
 	uid   uint32         // whose it is
 	inode uint32         // by which it is found among a process's files
+	only6 bool           // it takes nothing of IPv4: IPV6_V6ONLY, ipv6(7)
 }
 
 // reached returns the addresses at which the kubelet reaches l. It dials what
@@ -26,19 +27,30 @@ type listener struct {
 func (l listener) reached() []netip.AddrPort {
 	port := l.addr.Port()
 	loopback4 := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), port)
+	loopback6 := netip.AddrPortFrom(netip.IPv6Loopback(), port)
 	switch {
 	case !l.addr.Addr().IsUnspecified():
 		return []netip.AddrPort{l.addr}
 	case l.addr.Addr().Is4():
 		return []netip.AddrPort{loopback4}
+	case l.only6:
+		return []netip.AddrPort{loopback6}
 	default:
-		return []netip.AddrPort{loopback4, netip.AddrPortFrom(netip.IPv6Loopback(), port)}
+		return []netip.AddrPort{loopback4, loopback6}
 	}
 }
 
 // takes reports whether a connection to addr may come to l.
 func (l listener) takes(addr netip.AddrPort) bool {
-	return l.addr.Port() == addr.Port() && (l.addr.Addr() == addr.Addr() || l.addr.Addr().IsUnspecified())
+	at, to := l.addr.Addr(), addr.Addr()
+	switch {
+	case l.addr.Port() != addr.Port():
+		return false
+	case !at.IsUnspecified():
+		return at == to
+	default:
+		return at.Is4() == to.Is4() || at.Is6() && !l.only6
+	}
 }
 
 // listening asks the kernel for all that listens: sock_diag(7). What
@@ -70,6 +82,10 @@ func listening() (all []listener, err error) {
 
 // sockDiagByFamily is SOCK_DIAG_BY_FAMILY of linux/sock_diag.h.
 const sockDiagByFamily = 20
+
+// skV6Only is INET_DIAG_SKV6ONLY of linux/inet_diag.h, which of an IPv6 listener
+// is told unasked.
+const skV6Only = 11
 
 // question is a message of netlink with an inet_diag_req_v2 in it.
 type question struct {
@@ -133,7 +149,9 @@ func parseAnswers(b []byte) (all []listener, done bool, err error) {
 		case len(m.Data) < int(unsafe.Sizeof(answer{})):
 			return nil, true, fmt.Errorf("a message of type %d with %d bytes", m.Header.Type, len(m.Data))
 		}
-		all = append(all, (*answer)(unsafe.Pointer(&m.Data[0])).listener())
+		l := (*answer)(unsafe.Pointer(&m.Data[0])).listener()
+		l.only6 = attribute(m.Data[unsafe.Sizeof(answer{}):], skV6Only) == 1
+		all = append(all, l)
 	}
 	return all, false, nil
 }
@@ -143,5 +161,21 @@ func (a *answer) listener() listener {
 	if a.family == unix.AF_INET {
 		addr = netip.AddrFrom4([4]byte(a.id.source[:4]))
 	}
-	return listener{netip.AddrPortFrom(addr, binary.BigEndian.Uint16(a.id.sourcePort[:])), a.uid, a.inode}
+	at := netip.AddrPortFrom(addr, binary.BigEndian.Uint16(a.id.sourcePort[:]))
+	return listener{addr: at, uid: a.uid, inode: a.inode}
+}
+
+// attribute returns the first byte of the attribute of that type among those
+// that follow an answer, or 0.
+func attribute(b []byte, wanted uint16) byte {
+	const header = unix.SizeofNlAttr
+	for len(b) > header {
+		size, kind := int(binary.NativeEndian.Uint16(b)), binary.NativeEndian.Uint16(b[2:])
+		if kind == wanted && size > header {
+			return b[header]
+		}
+		aligned := (max(size, header) + unix.NLA_ALIGNTO - 1) &^ (unix.NLA_ALIGNTO - 1)
+		b = b[min(aligned, len(b)):]
+	}
+	return 0
 }

@@ -8,18 +8,21 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
 
 func TestTheKernelTellsWhatListens(t *testing.T) {
-	for _, test := range []struct{ network, address, bound string }{
-		{"tcp4", "127.0.0.1:0", "127.0.0.1"},
-		{"tcp4", "127.0.0.2:0", "127.0.0.2"},
-		{"tcp4", "0.0.0.0:0", "0.0.0.0"},
-		{"tcp6", "[::1]:0", "::1"},
-		{"tcp", "[::]:0", "::"},
-		{"tcp", ":0", "::"},
+	for _, test := range []struct {
+		network, address, bound string
+		only6                   bool
+	}{
+		{"tcp4", "127.0.0.1:0", "127.0.0.1", false},
+		{"tcp4", "127.0.0.2:0", "127.0.0.2", false},
+		{"tcp4", "0.0.0.0:0", "0.0.0.0", false},
+		{"tcp6", "[::1]:0", "::1", true}, // as Go makes them
+		{"tcp6", "[::]:0", "::", true},
+		{"tcp", "[::]:0", "::", false},
+		{"tcp", ":0", "::", false},
 	} {
 		t.Run(test.network+" "+test.address, func(t *testing.T) {
 			ln, err := net.Listen(test.network, test.address)
@@ -34,7 +37,7 @@ func TestTheKernelTellsWhatListens(t *testing.T) {
 			defer client.Close()
 			want := listener{
 				netip.AddrPortFrom(netip.MustParseAddr(test.bound), uint16(ln.Addr().(*net.TCPAddr).Port)),
-				uint32(os.Geteuid()), inode(t, ln.(*net.TCPListener)),
+				uint32(os.Geteuid()), inode(t, ln.(*net.TCPListener)), test.only6,
 			}
 			all, err := listening()
 			if err != nil {
@@ -89,18 +92,28 @@ func TestWhatTheKernelCannotAnswerIsAnError(t *testing.T) {
 // The kubelet dials what the runtime's listener says of itself, and the kernel
 // makes a loopback address of a wildcard.
 func TestAWildcardIsReachedByTheLoopbacks(t *testing.T) {
-	for bound, want := range map[string][]netip.AddrPort{
-		"127.0.0.1:34567":   addrs("127.0.0.1:34567"),
-		"10.1.2.3:34567":    addrs("10.1.2.3:34567"),
-		"[fd00::7]:34567":   addrs("[fd00::7]:34567"),
-		"0.0.0.0:34567":     addrs("127.0.0.1:34567"),
-		"[::]:34567":        addrs("127.0.0.1:34567", "[::1]:34567"),
-		"[::1]:34567":       addrs("[::1]:34567"),
-		"192.168.0.1:65535": addrs("192.168.0.1:65535"),
+	for _, test := range []struct {
+		bound string
+		only6 bool
+		want  []netip.AddrPort
+	}{
+		{"127.0.0.1:34567", false, addrs("127.0.0.1:34567")},
+		{"10.1.2.3:34567", false, addrs("10.1.2.3:34567")},
+		{"[fd00::7]:34567", true, addrs("[fd00::7]:34567")},
+		{"0.0.0.0:34567", false, addrs("127.0.0.1:34567")},
+		{"[::]:34567", false, addrs("127.0.0.1:34567", "[::1]:34567")},
+		{"[::]:34567", true, addrs("[::1]:34567")},
+		{"[::1]:34567", true, addrs("[::1]:34567")},
+		{"192.168.0.1:65535", false, addrs("192.168.0.1:65535")},
 	} {
-		got := listener{addr: netip.MustParseAddrPort(bound)}.reached()
-		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
-			t.Errorf("%s is reached by (-want +got):\n%s", bound, diff)
+		l := listener{addr: netip.MustParseAddrPort(test.bound), only6: test.only6}
+		if got := l.reached(); !slices.Equal(got, test.want) {
+			t.Errorf("%v is reached by %v, want %v", l, got, test.want)
+		}
+		for _, addr := range test.want {
+			if !l.takes(addr) {
+				t.Errorf("%v does not take what comes to %v", l, addr)
+			}
 		}
 	}
 }
