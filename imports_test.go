@@ -33,13 +33,15 @@ var house = map[string]struct {
 	"intercept":                   {[]string{"session"}, []string{"spdy"}, "it carries any protocol and tells any recorder; cmd hands it both"},
 	"peercred":                    {nil, nil, "it asks the kernel one question"},
 	"admin":                       {[]string{"session", "peercred"}, nil, "it is told what to tell by functions; whose they are is nothing to it"},
-	"targets":                     {nil, nil, "it finds addresses; what is done with them is nothing to it"},
+	"sockdiag":                    {nil, nil, "it knows sockets, not what anybody wants of them"},
+	"peer":                        {[]string{"session", "sockdiag"}, nil, "it looks at the node's processes; what they have opened is nothing to it"},
+	"targets":                     {[]string{"sockdiag"}, nil, "it finds addresses; what is done with them is nothing to it"},
 	"iptables":                    {nil, nil, "it knows rules, not what they are for"},
 	"instance":                    {[]string{"peercred"}, nil, "it knows who is there, not what is to follow from it"},
 	"keeper":                      {[]string{"iptables", "instance"}, nil, "it knows that sessions would be served, not what they are"},
 	"record":                      {[]string{"session"}, nil, "it chooses by whose a session is; who finds that out, and what keeps it, is nothing to it"},
 	"identify":                    {[]string{"session"}, nil, "it looks at the node and at what sessions mean; how they come and where they are kept is nothing to it"},
-	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "targets", "identify", "record", "iptables", "keeper", "instance", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
+	"cmd/exectape":                {[]string{"session", "spdy", "websocket", "cast", "sink", "upload", "intercept", "targets", "identify", "peer", "record", "iptables", "keeper", "instance", "admin"}, nil, "it is the wiring, and the one place to wire a new package into"},
 }
 
 // outside has what only some may import, and what nobody may.

@@ -64,6 +64,9 @@ func (e *Encoder) Append(dst []byte, ev session.Event) (lines []byte, headerChan
 	case session.Identified:
 		e.header.Facts.Identity = bounded(*ev.Identity)
 		return e.headerLine(dst, ev.At), true
+	case session.Met:
+		e.header.Facts.Peer = ev.Peer
+		return e.headerLine(dst, ev.At), true
 	}
 	return dst, false
 }

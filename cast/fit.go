@@ -59,6 +59,7 @@ func (h Header) compact() []byte {
 		if longest.size == 0 {
 			h.Facts.Target = netip.AddrPort{} // whose zone can be any text
 			h.Facts.Claims = nil              // as can be whose claims they are
+			h.Facts.Peer = nil                // or how many digits its numbers have
 		}
 		longest.halve()
 	}
@@ -82,6 +83,10 @@ func (f *Facts) parts() []part {
 	for _, text := range append(texts, names(i)...) {
 		parts = append(parts, part{len(*text), func() { *text = atMost(*text, len(*text)/2) }})
 	}
+	if p := f.Peer; p != nil {
+		parts = append(parts, f.peerPart(len(p.Executable), func(p *session.Peer) { p.Executable = atMost(p.Executable, len(p.Executable)/2) }),
+			f.peerPart(len(p.Name), func(p *session.Peer) { p.Name = atMost(p.Name, len(p.Name)/2) }))
+	}
 	for _, header := range slices.Sorted(maps.Keys(f.Claims)) { // of two that are as long, always the same
 		claim := f.Claims[header]
 		parts = append(parts, part{len(claim), func() {
@@ -90,6 +95,15 @@ func (f *Facts) parts() []part {
 		}})
 	}
 	return parts
+}
+
+// peerPart is a text of the peer's, which others have, too.
+func (f *Facts) peerPart(size int, halve func(*session.Peer)) part {
+	return part{size, func() {
+		p := *f.Peer
+		halve(&p)
+		f.Peer = &p
+	}}
 }
 
 // weight is about how long words are in JSON.

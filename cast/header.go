@@ -37,6 +37,7 @@ type Facts struct {
 	EndDetail   string            `json:"end_detail,omitempty"`
 	Identity    session.Identity  `json:"identity,omitzero"`
 	Claims      session.Claims    `json:"claims,omitempty"`
+	Peer        *session.Peer     `json:"peer,omitempty"`
 }
 
 // headerJSON has the fields of both versions.

@@ -66,6 +66,17 @@ func TestClaimsAreInTheHeader(t *testing.T) {
 	}
 }
 
+func met(p session.Peer) session.Event { return session.Event{Kind: session.Met, Peer: &p} }
+
+func TestWhoOpenedTheSessionIsInTheHeader(t *testing.T) {
+	for _, kubelet := range []session.Peer{{UID: 7}, {PID: 812, Name: "kubelet", Executable: "/usr/bin/kubelet"}} {
+		header, _ := decoded(t, write(2, story{out(session.Stdout, "$ "), met(kubelet)}))
+		if diff := cmp.Diff(&kubelet, header.Facts.Peer); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+}
+
 // repeated returns n times text, and one of each word.
 func repeated(n int, words ...string) (all []string) {
 	for i := range n {
@@ -101,7 +112,8 @@ func TestAHostileContainersHeaderFitsItsSlot(t *testing.T) {
 				hostile := info
 				hostile.Claims = claims
 				e := cast.NewEncoder(2, hostile)
-				lines, changed := e.Append(e.Begin(nil), identified(identity))
+				lines, _ := e.Append(e.Begin(nil), met(session.Peer{Name: text, Executable: text}))
+				lines, changed := e.Append(lines, identified(identity))
 				if !changed {
 					t.Error("the header did not change")
 				}

@@ -45,6 +45,9 @@ func fieldsOf(told session.Summary) []zap.Field {
 	if whose := told.Identity; whose.Confidence != "" {
 		fields = append(fields, zap.String("confidence", string(whose.Confidence)))
 	}
+	if p := told.Peer; p != nil && p.PID != 0 {
+		fields = append(fields, zap.String("peer", p.Name), zap.Int("peer_pid", p.PID))
+	}
 	if n := told.Streams.Stdout; n != nil {
 		fields = append(fields, zap.Int64("stdout", n.Bytes))
 	}

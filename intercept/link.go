@@ -17,6 +17,7 @@ type link struct {
 	client *net.TCPConn
 	target *net.TCPConn
 	to     netip.AddrPort
+	meant  netip.AddrPort // where the client of a redirected one is connected to, for all that it knows
 
 	quiet      *list.Element // its place among the quiet ones, or nil; the list's lock guards both
 	quietSince time.Time

@@ -32,6 +32,10 @@ type Server struct {
 	// sessions are.
 	Trace func(verb string, websocket bool) session.Tracer
 
+	// Peer finds out who has the socket from local to remote, the client's of a
+	// session. What it returns tells it, once if at all. nil: nobody asks.
+	Peer func(local, remote netip.AddrPort) <-chan session.Peer
+
 	Node          string // this node's name, for the sessions' Info; "": not known
 	Policy        session.Policy
 	MaxSessions   int                   // how many are recorded at once, beyond which Policy applies; 0: any
@@ -148,6 +152,7 @@ func (s *Server) redirected(l *link) {
 		s.refuse(l, to, refusedStranger, nil)
 		return
 	}
+	l.meant = to
 	first, err := s.firstByte(l)
 	if err != nil {
 		s.logEnded(l, to, err)

@@ -1,9 +1,11 @@
 package intercept
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -73,6 +75,7 @@ func early(from, to *wire) error {
 func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	info, decoder := s.describe(l.to, up)
 	log := s.Log.With(zap.String("id", info.ID), zap.String("verb", info.Verb), zap.String("protocol", info.Protocol))
+	peer := s.peer(l)
 	recorder, err := s.Open(info)
 	if err != nil && s.Policy == session.FailClosed {
 		log.Error("session refused", zap.Error(err))
@@ -90,6 +93,7 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	}
 	conn := session.NewConn(&resumed{l.target, target.rest()}, info, decoder, recorder, s.Policy)
 	conn.Trace(up.tracer)
+	conn.Meet(peer)
 	log.Info("session started", zap.Stringer("target", info.Target), zap.String("subprotocol", info.Subprotocol))
 
 	l.begin(conn)
@@ -98,6 +102,15 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	l.close() // before the recording is finished: the client waits for this
 	s.finish(log, conn, recorder, spliceErr)
 	return nil
+}
+
+// peer asks who opened a connection. Nothing waits for the answer.
+func (s *Server) peer(l *link) <-chan session.Peer {
+	if s.Peer == nil {
+		return nil
+	}
+	from := unmapped(l.client.RemoteAddr().(*net.TCPAddr).AddrPort())
+	return s.Peer(from, cmp.Or(l.meant, local(l.client)))
 }
 
 // describe names a session and picks its decoder by what the server, not the

@@ -41,6 +41,8 @@ type Conn struct {
 	feed   func(Event) // emit, bound once
 	held   [2]held     // by direction: each belongs to the goroutine of its own
 
+	meeting <-chan Peer // guarded by mu; nil: nobody asks, or it is known
+
 	// Read's: whole frames to be handed on, the beginning of one, and what both
 	// are in.
 	ready, partial, room []byte
@@ -56,6 +58,7 @@ type Conn struct {
 	recErr error     // the first that the recorder answered
 	first  EndReason // who went away first
 	whose  Identity  // as far as is known
+	peer   *Peer     // nil: not known
 	clean  bool      // what was handed to the client ends at a frame's boundary
 	ending *ending   // set by End
 }
@@ -161,6 +164,7 @@ func (c *Conn) observe(from Direction, p []byte) (pass bool, err error) {
 	c.now = time.Since(c.info.Start)
 	h.bytes, h.dropped = p, c.ending != nil && c.ending.said
 	if !h.dropped {
+		c.meet()
 		c.identify()
 		c.decode(from, p)
 	}

@@ -64,8 +64,12 @@ func (j *journal) add(format string, args ...any) {
 
 func (j *journal) Record(e session.Event) error {
 	kind := "output"
-	if e.Kind == session.Raw {
+	switch e.Kind {
+	case session.Raw:
 		kind = "raw"
+	case session.Met:
+		j.add("met %s", e.Peer.Name)
+		return j.err
 	}
 	j.add("%s %v %s", kind, e.From, e.Data)
 	return j.err

@@ -16,6 +16,7 @@ const (
 	Gap                        // Lost is known to be missing
 	Identified                 // Identity is known now, or known better
 	Accepted                   // the target answered that it takes Stream; for a Tracer, not recorded
+	Met                        // Peer is known now
 )
 
 // An Event is one thing that happened in a session.
@@ -30,6 +31,7 @@ type Event struct {
 	Data   []byte        // Output, Input, Raw: the caller's buffer, valid only during the call
 
 	Identity *Identity // Identified; not changed afterwards
+	Peer     *Peer     // Met; not changed afterwards
 }
 
 // A Size is a terminal's, in character cells.

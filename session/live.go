@@ -11,7 +11,7 @@ func (c *Conn) Live() Summary {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s.Identity = c.whose
+	s.Identity, s.Peer = c.whose, c.peer
 	s.TTY, s.Streams = c.tty, Streams{Stdout: c.stdout.known(), Stderr: c.stderr.known()}
 	if c.exit != nil && c.exit.Code != NoCode {
 		code := c.exit.Code

@@ -19,6 +19,8 @@ func (c *Conn) Report() Report {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = time.Since(c.info.Start)
+	c.meet()
+	c.meeting = nil // nothing is recorded after this
 	c.identify()
 	r := Report{Identity: c.whose, End: End{At: c.now, Reason: c.first}, Exit: c.exit, RecordError: c.recErr}
 	switch {

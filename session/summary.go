@@ -23,6 +23,7 @@ type Summary struct {
 	EndDetail   string         `json:"end_detail,omitempty"`
 	Identity    Identity       `json:"identity,omitzero"` // not there: not known
 	Claims      Claims         `json:"claims,omitempty"`
+	Peer        *Peer          `json:"peer,omitempty"` // not there: not known
 	Gaps        []Loss         `json:"gaps"`
 	SHA256      string         `json:"sha256,omitempty"` // of the finished cast, as sha256sum prints it
 }

@@ -17,7 +17,8 @@ var errLimit = errors.New("its cast is as long as that of one session may get, s
 // with, and whose it is, is recorded: that is little. Until the end, when the gap
 // can say how much is missing, the header says that something is.
 func (r *Recording) over(e session.Event) bool {
-	if e.Kind == session.Opened || e.Kind == session.Status || e.Kind == session.Identified {
+	switch e.Kind {
+	case session.Opened, session.Status, session.Identified, session.Met:
 		return false
 	}
 	if limit := r.dir.options.SessionMax; !r.cut && limit > 0 && r.offset+int64(r.flying+len(r.lines)+len(e.Data)) > limit {

@@ -20,7 +20,7 @@ func describe(h cast.Header) session.Summary {
 		ID: h.Facts.ID, Node: h.Facts.Node, Start: h.Start.UTC(), Verb: h.Facts.Verb, Protocol: h.Facts.Protocol,
 		Subprotocol: h.Facts.Subprotocol, Target: h.Facts.Target,
 		TTY: h.Facts.TTY, ExitCode: h.Facts.ExitCode, EndReason: h.Facts.EndReason, EndDetail: h.Facts.EndDetail,
-		Identity: h.Facts.Identity, Claims: h.Facts.Claims,
+		Identity: h.Facts.Identity, Claims: h.Facts.Claims, Peer: h.Facts.Peer,
 		Gaps: []session.Loss{},
 	}
 	if n := h.Facts.StdinBytes; n != nil {
@@ -35,7 +35,7 @@ func facts(s *session.Summary, have cast.Facts) cast.Facts {
 	f := cast.Facts{
 		ID: s.ID, Node: s.Node, Verb: s.Verb, Protocol: s.Protocol, Subprotocol: s.Subprotocol, Target: s.Target,
 		TTY: s.TTY, ExitCode: s.ExitCode, EndReason: s.EndReason, EndDetail: s.EndDetail,
-		Identity: s.Identity, Claims: s.Claims,
+		Identity: s.Identity, Claims: s.Claims, Peer: s.Peer,
 		StdinBytes: have.StdinBytes, // which is compared with all that was counted
 	}
 	if have.EndReason == "" && s.EndReason == session.EndInterrupted { // nobody was there to say so

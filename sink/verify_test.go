@@ -61,6 +61,7 @@ func tell(t *testing.T, dir string, version int, id string) {
 		output(session.Stdout, "one\n"), output(session.Stderr, "caf\xc3"), output(session.Stderr, "\xa9\n"), output(session.Stdout, "two\n"),
 		{Kind: session.Input, Stream: session.Stdin, Data: []byte("typed\n")},
 		{Kind: session.Identified, Identity: &whose},
+		{Kind: session.Met, Peer: &session.Peer{PID: 812, Name: "kubelet", Executable: "/usr/bin/kubelet"}},
 		{Kind: session.Raw, From: session.FromServer, Data: []byte("raw")},
 		{Kind: session.Gap, Lost: &session.Loss{Bytes: 17, Reason: "the disk was full"}},
 		output(session.Stdout, "three\n"),
@@ -124,6 +125,10 @@ func TestVerifyFinds(t *testing.T) {
 		want []string // what each problem begins with
 	}{
 		{"a flipped bit of the output", func(t *testing.T, path string) { replace(t, path, `"two\n"`, `"twn\n"`) }, []string{checksum}},
+		{"another who opened it", func(t *testing.T, path string) {
+			replace(t, path, `"pid":812,`, `"pid":813,`)
+			replace(t, path, `\"pid\":812,`, `\"pid\":813,`)
+		}, []string{checksum, "peer.pid: 813 in the cast, 812 in its summary"}},
 		{"a flipped bit of a line's form", func(t *testing.T, path string) { replace(t, path, `"two\n"`, `"two\n!`) }, []string{checksum, "line "}},
 		{"a flipped bit of the header", func(t *testing.T, path string) {
 			replace(t, path, `"tty":false,"exit_code":3,`, `"tty":false,"exit_code":1,`)

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"exectape/sockdiag"
 )
 
 // runtimes are the names of the processes that have a streaming server. K3s,
@@ -86,38 +88,11 @@ func (c *census) visit(directory string, p process) {
 
 // files notes which of p's open files are sockets.
 func (c *census) files(directory string, p process) error {
-	fds, err := os.Open(filepath.Join(directory, "fd"))
-	if err != nil {
-		return err
+	inodes, err := sockdiag.Inodes(directory, -1)
+	for _, inode := range inodes {
+		c.sockets[inode] = p
 	}
-	defer fds.Close()
-	names, err := fds.Readdirnames(-1)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		link, err := os.Readlink(filepath.Join(directory, "fd", name))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // closed since
-		}
-		if err != nil {
-			return err
-		}
-		if inode, ok := socketInode(link); ok {
-			c.sockets[inode] = p
-		}
-	}
-	return nil
-}
-
-// socketInode returns N of "socket:[N]".
-func socketInode(link string) (uint32, bool) {
-	number, ok := strings.CutPrefix(link, "socket:[")
-	if !ok {
-		return 0, false
-	}
-	inode, err := strconv.ParseUint(strings.TrimSuffix(number, "]"), 10, 32)
-	return uint32(inode), err == nil
+	return err
 }
 
 // isRoots reports whether a process is root's by all four of its users: the

@@ -16,6 +16,7 @@ import (
 	"exectape/intercept"
 	"exectape/iptables"
 	"exectape/keeper"
+	"exectape/peer"
 	"exectape/session"
 	"exectape/sink"
 	"exectape/spdy"
@@ -62,6 +63,8 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	resolver := identify.New(cfg.RuntimeState, os.TempDir(), cfg.IdentifyWait, log)
 	resolver.Doubt() // what began before us is not ours
 	server.Trace = resolver.Trace
+	peers := peer.New("/proc")
+	server.Peer = peers.Find
 	rules := newKeeper(cfg, tables, in.port, list, server, resolver, log)
 	answers := newAdmin(cfg, node{server, known, dir, uploader, rules, resolver}, log)
 	ctx, stop := context.WithCancel(ctx)
@@ -79,6 +82,7 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	serving.Go(func() error { keepHouse(keeping, dir, uploader, log); return nil })
 	serving.Go(func() error { dir.KeepRoom(keeping); return nil })
 	serving.Go(func() error { resolver.Run(keeping); return nil })
+	serving.Go(func() error { peers.Run(keeping); return nil })
 	if finder != nil {
 		serving.Go(func() error { finder.Run(ctx); return nil })
 	}

@@ -1,0 +1,58 @@
+package peer
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"exectape/sockdiag"
+)
+
+// maxFiles bounds how many of a process's open files are looked at. A kubelet has
+// some hundred.
+const maxFiles = 1 << 14
+
+// maxText bounds an executable's path, in bytes. It can be any text.
+const maxText = 256
+
+// pids returns all processes, the youngest first as far as their numbers say so:
+// whoever has just begun has not been seen before.
+func (f *Finder) pids() (all []int) {
+	dir, err := os.Open(f.proc)
+	if err != nil {
+		return nil
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	for _, name := range names {
+		if pid, err := strconv.Atoi(name); err == nil {
+			all = append(all, pid)
+		}
+	}
+	slices.Sort(all)
+	slices.Reverse(all)
+	return all
+}
+
+// sockets returns the inodes of those that a process has.
+func (f *Finder) sockets(pid int) ([]uint32, error) {
+	return sockdiag.Inodes(f.path(pid), maxFiles)
+}
+
+// describe returns a process's name and its executable. Where it is another
+// user's and that can't be seen, it is empty.
+func (f *Finder) describe(pid int) (name, executable string) {
+	comm, _ := os.ReadFile(filepath.Join(f.path(pid), "comm"))
+	executable, _ = os.Readlink(filepath.Join(f.path(pid), "exe"))
+	return text(strings.TrimSuffix(string(comm), "\n")), text(executable)
+}
+
+func (f *Finder) path(pid int) string { return filepath.Join(f.proc, strconv.Itoa(pid)) }
+
+// text returns what is kept of one that a process chose.
+func text(s string) string {
+	// What a rune cut in two leaves is not valid either.
+	return strings.ToValidUTF8(s[:min(len(s), maxText)], "")
+}
