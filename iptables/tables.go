@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -191,7 +192,18 @@ func (t *Tables) able(cfg Config) error {
 		return errors.New("iptables: no mark to let exectape's own connections through by")
 	case cfg.Lease < 0 || cfg.Lease%time.Second != 0:
 		return fmt.Errorf("iptables: a lease of %s: the kernel counts whole seconds", cfg.Lease)
-	case t.noIPv6 != nil && len(cfg.Rules(IPv6)) > 0:
+	}
+	for _, target := range cfg.Targets {
+		if err := t.Leads(target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Leads returns why no rule can lead connections to target here, if none can.
+func (t *Tables) Leads(target netip.AddrPort) error {
+	if t.noIPv6 != nil && IPv6.includes(target) {
 		return fmt.Errorf("iptables: connections to targets of IPv6 can't be redirected: %w", t.noIPv6)
 	}
 	return nil

@@ -41,6 +41,7 @@ type Keeper struct {
 	mu      sync.Mutex      // guards Rules and what follows
 	changed bool            // the rules are to be others than those that were written
 	written iptables.Config // as they were, the last time
+	lacking error           // why some targets have no rule
 	last    look
 	turn    turn
 }
@@ -117,16 +118,34 @@ func (k *Keeper) Run(ctx context.Context) {
 }
 
 // Redirect makes the rules lead what connects to targets to exectape, as soon as
-// can be.
+// can be. A target that no rule can be made for does not keep the others from
+// theirs.
 func (k *Keeper) Redirect(targets []netip.AddrPort) {
+	led, lacking := k.led(targets)
 	k.mu.Lock()
-	same := slices.Equal(k.Rules.Targets, targets)
-	k.Rules.Targets = targets
+	same := slices.Equal(k.Rules.Targets, led)
+	k.Rules.Targets, k.lacking = led, lacking
 	k.changed = k.changed || !same
 	k.mu.Unlock()
+	if lacking != nil {
+		k.log.Error("a target has no rule: its sessions are not recorded", zap.Error(lacking))
+	}
 	if !same {
 		k.lookNow()
 	}
+}
+
+// led returns those of targets that rules can be made for, and why others have
+// none.
+func (k *Keeper) led(targets []netip.AddrPort) (led []netip.AddrPort, lacking error) {
+	for _, target := range targets {
+		if err := k.Tables.Leads(target); err != nil {
+			lacking = errors.Join(lacking, fmt.Errorf("%s: %w", target, err))
+			continue
+		}
+		led = append(led, target)
+	}
+	return led, lacking
 }
 
 // lookNow has the rules looked at without waiting for the interval's end.

@@ -12,6 +12,7 @@ import (
 type Status struct {
 	Problems []iptables.Problem // what was wrong with the rules when they were last looked at, and is still
 	Err      error              // why they can't be looked at, or put right
+	Lacking  error              // why some targets have none
 	Repairs  int                // how often they were put right
 	Replaced bool               // a younger exectape has them
 
@@ -28,7 +29,7 @@ type Status struct {
 // Status returns how things stand.
 func (k *Keeper) Status() Status {
 	k.mu.Lock()
-	s := Status{Problems: k.last.problems, Err: k.last.err, Repairs: k.last.repairs, Open: k.last.open, Replaced: k.turn.role == replaced}
+	s := Status{Problems: k.last.problems, Err: k.last.err, Lacking: k.lacking, Repairs: k.last.repairs, Open: k.last.open, Replaced: k.turn.role == replaced}
 	k.mu.Unlock()
 	l := k.lease
 	l.mu.Lock()
@@ -46,7 +47,7 @@ func (s Status) Rules() error {
 	if s.Replaced {
 		return nil // nothing that this exectape would have to put right
 	}
-	errs := []error{s.Err}
+	errs := []error{s.Err, s.Lacking}
 	for _, p := range s.Problems {
 		errs = append(errs, errors.New(string(p)))
 	}
