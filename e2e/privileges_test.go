@@ -12,6 +12,7 @@ import (
 
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/yaml"
 
 	"exectape/e2e/recorder"
@@ -119,6 +120,23 @@ func unready(t *testing.T, program recorder.Program, running *recorder.Recorder)
 		t.Errorf("exectape run: %v", err)
 	}
 	return why
+}
+
+func TestThePodsGarbageIsCollectedBeforeItsMemoryLimitIsReached(t *testing.T) {
+	container := daemonSet(t).Spec.Template.Spec.Containers[0]
+	i := slices.IndexFunc(container.Env, func(v core.EnvVar) bool { return v.Name == "GOMEMLIMIT" })
+	if i < 0 {
+		t.Fatal("the pod has no GOMEMLIMIT")
+	}
+	// Go writes MiB where Kubernetes writes Mi.
+	goes, err := resource.ParseQuantity(strings.TrimSuffix(container.Env[i].Value, "B"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limit := container.Resources.Limits.Memory().Value()
+	if goes.Value() < limit*3/4 || goes.Value() > limit*9/10 {
+		t.Errorf("GOMEMLIMIT is %d, of a limit of %d; want three quarters to nine tenths", goes.Value(), limit)
+	}
 }
 
 func TestThePodIsGivenTimeToDrain(t *testing.T) {
