@@ -3,6 +3,7 @@ package intercept
 import (
 	"cmp"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"exectape/session"
@@ -16,12 +17,6 @@ func (s *Server) finish(log *zap.Logger, conn *session.Conn, recorder session.Re
 	r, told := conn.Report(), conn.Live()
 	told.End, told.EndReason = told.Start.Add(r.End.At), r.End.Reason
 	closeErr := recorder.Close(r.End)
-	for _, u := range r.Undecodable {
-		log.Warn("session kept raw from here on", zap.Error(u))
-	}
-	if len(r.Undecodable) > 0 {
-		s.undecodable.add(cmp.Or(told.Protocol, otherProtocol), 1)
-	}
 	if r.Untold {
 		s.untold.Add(1)
 	}
@@ -34,6 +29,18 @@ func (s *Server) finish(log *zap.Logger, conn *session.Conn, recorder session.Re
 	}
 	log.Info("session ended", append(fields, zap.Error(spliceErr))...)
 	s.ended(told)
+}
+
+// undecoded returns what tells at once of each direction of a session that can't
+// be decoded any more, and counts the session.
+func (s *Server) undecoded(log *zap.Logger, protocol string) func(*session.Undecodable) {
+	var counted atomic.Bool
+	return func(u *session.Undecodable) {
+		log.Warn("session kept raw from here on", zap.Error(u))
+		if !counted.Swap(true) {
+			s.undecodable.add(cmp.Or(protocol, otherProtocol), 1)
+		}
+	}
 }
 
 // fieldsOf returns what the log says of a session that has ended, beside its id.
@@ -63,7 +70,7 @@ func fieldsOf(told session.Summary) []zap.Field {
 // missed tells of a session that has no cast.
 func (s *Server) missed(info session.Info, how session.EndReason, took time.Duration) {
 	s.ended(session.Summary{
-		ID: info.ID, Start: info.Start, End: info.Start.Add(took), Verb: info.Verb, Protocol: info.Protocol,
+		ID: info.ID, Node: info.Node, Start: info.Start, End: info.Start.Add(took), Verb: info.Verb, Protocol: info.Protocol,
 		Subprotocol: info.Subprotocol, Target: info.Target, Claims: info.Claims, EndReason: how,
 	})
 }

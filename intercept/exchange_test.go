@@ -241,6 +241,10 @@ func TestAnUnknownProtocolIsKeptRaw(t *testing.T) {
 	if got := read(t, r, 7); string(got) != "welcome" {
 		t.Errorf("the client read %q", got)
 	}
+	// Whoever is woken by it can still look at the session.
+	if said, counted := p.logs.FilterMessage("session kept raw from here on").Len(), p.server.Stats().Undecodable["other"]; said != 1 || counted != 1 {
+		t.Errorf("while it goes on the log says %d times that it is kept raw, and it is counted %d times; want both once", said, counted)
+	}
 	_ = conn.Close()
 	if got := p.sessions(1)[0].data(session.Raw, 0); got != "welcome" {
 		t.Errorf("kept raw: %q", got)

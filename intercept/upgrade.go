@@ -94,6 +94,7 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	conn := session.NewConn(&resumed{l.target, target.rest()}, info, decoder, recorder, s.Policy)
 	conn.Trace(up.tracer)
 	conn.Meet(peer)
+	conn.Undecoded = s.undecoded(log, info.Protocol)
 	log.Info("session started", zap.Stringer("target", info.Target), zap.String("subprotocol", info.Subprotocol))
 
 	l.begin(conn)

@@ -34,6 +34,11 @@ type Conn struct {
 	// Write; if it is nil, they wait for the Recorder for as long as it takes.
 	Successor func(from Direction, first []byte)
 
+	// Undecoded is told of a direction that is kept raw from now on, by the
+	// goroutine whose it is. It is set before the first Read and Write; nil:
+	// nobody is told.
+	Undecoded func(*Undecodable)
+
 	rec    Recorder
 	tracer Tracer
 	policy Policy
@@ -160,15 +165,19 @@ func (c *Conn) observe(from Direction, p []byte) (pass bool, err error) {
 	if h.overdue == nil && c.Successor != nil {
 		h.overdue = func(err error) { c.succeed(from, err) }
 	}
+	var undecoded *Undecodable
 	c.mu.Lock()
 	c.now = time.Since(c.info.Start)
 	h.bytes, h.dropped = p, c.ending != nil && c.ending.said
 	if !h.dropped {
 		c.meet()
 		c.identify()
-		c.decode(from, p)
+		undecoded = c.decode(from, p)
 	}
 	c.mu.Unlock()
+	if undecoded != nil && c.Undecoded != nil {
+		c.Undecoded(undecoded)
+	}
 	if err := c.rec.Commit(h.overdue); !errors.Is(err, ErrOverdue) {
 		return c.recorded(from, err), nil
 	}
@@ -218,17 +227,20 @@ func (c *Conn) failure(from Direction) string {
 	return ""
 }
 
-// decode feeds the decoder, or keeps raw what it can't be fed.
-func (c *Conn) decode(from Direction, p []byte) {
+// decode feeds the decoder, or keeps raw what it can't be fed. It returns why, if
+// that begins here.
+func (c *Conn) decode(from Direction, p []byte) (undecoded *Undecodable) {
 	if c.broken[from] == nil {
 		err := c.dec.Feed(from, p, c.feed)
-		if !errors.As(err, &c.broken[from]) {
-			return
+		if !errors.As(err, &undecoded) {
+			return nil
 		}
-		p = c.broken[from].Rest
-		c.broken[from].Rest = nil
+		p = undecoded.Rest
+		undecoded.Rest = nil
+		c.broken[from] = undecoded
 	}
 	c.emit(Event{Kind: Raw, From: from, Data: p})
+	return undecoded
 }
 
 // emit hands one event of the decoder to the recorder, and before it what the

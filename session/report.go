@@ -5,11 +5,10 @@ import "time"
 // A Report is what a Conn knows of its session once nothing passes any more.
 type Report struct {
 	End         End
-	Exit        *Exit          // nil: the runtime reported none
-	Undecodable []*Undecodable // the directions that were kept raw, and why
-	RecordError error          // the first error of the Recorder
-	Identity    Identity       // whose session it was, as far as is known
-	Untold      bool           // it was ended by us, and its client could not be told why
+	Exit        *Exit    // nil: the runtime reported none
+	RecordError error    // the first error of the Recorder
+	Identity    Identity // whose session it was, as far as is known
+	Untold      bool     // it was ended by us, and its client could not be told why
 }
 
 // Report says how the session went. It is called once, when both directions have
@@ -34,11 +33,6 @@ func (c *Conn) Report() Report {
 		r.End.Reason, r.End.Detail = EndCompleted, c.exit.Message
 	case c.first == "":
 		r.End.Reason = EndTarget
-	}
-	for _, u := range c.broken {
-		if u != nil {
-			r.Undecodable = append(r.Undecodable, u)
-		}
 	}
 	return r
 }
