@@ -5,7 +5,6 @@ import (
 	"compress/zlib"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -116,18 +115,9 @@ func (f *findings) compare(tb testing.TB, r reading, stream []byte, cut cuts) (b
 
 // same holds the events of a stream to those of the same in cuts.
 func (f *findings) same(whole, cut reading) {
-	if diff := difference(whole.events, cut.events); diff != "" {
+	if diff := sessiontest.Difference(whole.events, cut.events); diff != "" {
 		f.add("P6", "the cuts matter (-whole +cut):\n%s", diff)
 	}
-}
-
-// difference is "" between equals. cmp takes seconds for a MiB that is kept raw,
-// and go test ends a fuzzing process whose input takes ten.
-func difference(want, got sessiontest.Seen) string {
-	if reflect.DeepEqual(want, got) {
-		return ""
-	}
-	return cmp.Diff(want, got)
 }
 
 // client holds s to what the server reads of a client's bytes.
@@ -204,7 +194,7 @@ func (s subject) server(tb testing.TB, stream []byte, cuts cuts) (f findings) {
 	whole := s.read(begun(), session.FromServer, stream, nil)
 	f.compare(tb, whole, stream, cuts)
 	f.same(whole, s.read(begun(), session.FromServer, stream, cuts))
-	if diff := difference(account(whole, stream), whole.events); diff != "" {
+	if diff := sessiontest.Difference(account(whole, stream), whole.events); diff != "" {
 		f.add("P5", "(-account +got):\n%s", diff)
 	}
 	return f

@@ -3,8 +3,11 @@ package sessiontest
 import (
 	"bytes"
 	"errors"
+	"reflect"
 
 	"exectape/session"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Seen is what one direction of a session came to: parts of an output that
@@ -78,4 +81,13 @@ func Decode(d session.Decoder, pieces []Piece) (seen [2]Seen) {
 		seen[p.From].Add(session.Event{Kind: session.Raw, From: p.From, Data: rest})
 	}
 	return seen
+}
+
+// Difference is "" between equals. cmp takes seconds for a MiB that is kept raw,
+// and go test ends a fuzzing process whose input takes ten.
+func Difference[T Seen | [2]Seen](want, got T) string {
+	if reflect.DeepEqual(want, got) {
+		return ""
+	}
+	return cmp.Diff(want, got)
 }
