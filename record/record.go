@@ -136,8 +136,8 @@ func (r Rules) whoever(verb string) Action {
 	return All
 }
 
-// A Discarder is a Recorder that can leave nothing of a session.
-type Discarder interface {
+// A discarder is a Recorder that can leave nothing of a session.
+type discarder interface {
 	Discard(end session.End) error
 }
 
@@ -212,7 +212,7 @@ func (r *recorder) Commit(overdue func(error)) error {
 
 // Close implements [session.Recorder].
 func (r *recorder) Close(end session.End) error {
-	if d, ok := r.Recorder.(Discarder); ok && r.skips() {
+	if d, ok := r.Recorder.(discarder); ok && r.skips() {
 		return d.Discard(end)
 	}
 	return r.Recorder.Close(end)

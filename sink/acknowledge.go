@@ -32,6 +32,3 @@ func (d *Dir) Acknowledge(stem string) error {
 	}
 	return nil
 }
-
-// Acknowledged reports whether a recorder elsewhere has that cast.
-func (d *Dir) Acknowledged(stem string) bool { return d.exists(stem + acknowledgedSuffix) }
