@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"k8s.io/apimachinery/pkg/util/httpstream/spdy" //nolint:staticcheck // deprecated, and what client-go's executor takes
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/remotecommand"
 )
@@ -27,7 +28,15 @@ func (k Kubelet) Config() *rest.Config {
 
 // stream runs the session at u until it ends.
 func (k Kubelet) stream(ctx context.Context, u *url.URL, streams remotecommand.StreamOptions) error {
-	executor, err := remotecommand.NewSPDYExecutor(k.Config(), http.MethodPost, u)
+	// Without pings: the streaming server closes its connection as soon as it has
+	// written the last of an output, and a ping that comes then, while that is
+	// still on its way, has the kernel answer with a reset, which drops the rest.
+	// Kubernetes' own clients, which ping every five seconds, lose it.
+	transport, err := spdy.NewRoundTripperWithConfig(spdy.RoundTripperConfig{Proxier: http.ProxyURL(k.Proxy)})
+	if err != nil {
+		return err
+	}
+	executor, err := remotecommand.NewSPDYExecutorForTransports(transport, transport, http.MethodPost, u)
 	if err != nil {
 		return err
 	}
