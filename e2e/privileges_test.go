@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -75,12 +76,24 @@ func TestThePodsCapabilitiesAreEnough(t *testing.T) {
 	}
 }
 
+// lacking has, for each capability, what an exectape without it says of that.
+var lacking = map[string]string{
+	"net_admin":        "(it takes CAP_NET_ADMIN",
+	"net_bind_service": "bind: permission denied",
+	"net_raw":          "and iptables-legacy CAP_NET_RAW",
+	"sys_ptrace":       "targets: the sockets of containerd",
+}
+
 // By iptables-legacy or by iptables-nft: the node's kubelet chooses.
 func TestThePodCanDoWithoutNoneOfItsCapabilities(t *testing.T) {
 	needsNode(t)
 	all := capabilities(t)
 	for i, c := range all {
 		t.Run(c, func(t *testing.T) {
+			want := lacking[c]
+			if want == "" {
+				t.Fatalf("what an exectape without %s says is not among %q", c, lacking)
+			}
 			fewer := slices.Delete(slices.Clone(all), i, i+1)
 			for _, w := range redirects {
 				e := newExectape(t, w.env[0], auto)
@@ -90,9 +103,10 @@ func TestThePodCanDoWithoutNoneOfItsCapabilities(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if why := unready(t, program, running); why != "" {
-					t.Logf("%s: %s", w.name, why)
+				if why := unready(t, program, running); strings.Contains(why, want) {
 					return
+				} else if why != "" {
+					t.Errorf("%s, without %s: it says\n%s\nwant %q in it", w.name, c, why, want)
 				}
 			}
 			t.Errorf("without %s all is well", c)
@@ -110,7 +124,8 @@ func unready(t *testing.T, program recorder.Program, running *recorder.Recorder)
 			why = running.Log.String()
 			return true
 		}
-		if err != nil && running.Log.Count("targets may be missing") > 0 {
+		// Before there are answers, that nobody answers is no reason.
+		if err != nil && running.Log.Count("targets may be missing") > 0 && bytes.HasPrefix(out, []byte("listener: ok")) {
 			why = string(out)
 		}
 		return err == nil || why != ""

@@ -100,7 +100,16 @@ func run(ctx context.Context, input, path string, args ...string) (string, error
 		err = context.Cause(ctx)
 	}
 	if said := strings.Join(strings.Fields(stderr.String()), " "); said != "" {
-		return "", fmt.Errorf("%s: %w: %s", cmd, err, said)
+		return "", fmt.Errorf("%s: %w: %s%s", cmd, err, said, remedy(said))
 	}
 	return "", fmt.Errorf("%s: %w", cmd, err)
+}
+
+// remedy is what to add to the words of an iptables that the kernel refuses
+// something to: they blame the user, who is root, or nobody.
+func remedy(said string) string {
+	if strings.Contains(said, "you must be root") || strings.Contains(said, "unable to initialize table") {
+		return " (it takes CAP_NET_ADMIN, and iptables-legacy CAP_NET_RAW and kernel modules of its own)"
+	}
+	return ""
 }
