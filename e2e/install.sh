@@ -27,18 +27,4 @@ if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
 	echo "not installed:$missing; as root on Debian: apt-get install$missing" >&2
 	exit 0
 fi
-echo "apt-get install$missing"
-export DEBIAN_FRONTEND=noninteractive
-# Nothing is started: what the tests need running they run themselves.
-if [ ! -e /usr/sbin/policy-rc.d ]; then
-	trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-	chmod +x /usr/sbin/policy-rc.d
-fi
-if ! log=$({ apt-get -y update && apt-get -y install --no-install-recommends $missing; } 2>&1 </dev/null); then
-	printf '%s\n' "$log" "apt-get could not install$missing" >&2
-	exit 1
-fi
-case $missing in
-*nginx*) systemctl disable nginx >/dev/null 2>&1 || true ;; # nor is it at the next boot
-esac
+"$(dirname "$0")/apt-get.sh" $missing

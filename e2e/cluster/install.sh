@@ -8,14 +8,11 @@ missing=
 [ -x /usr/lib/cni/bridge ] || missing="$missing containernetworking-plugins"
 command -v npm >/dev/null || missing="$missing npm"
 if [ "$missing" ]; then
-	echo "apt-get install$missing"
-	# Its package would start etcd on a machine that has an init; the test's own
-	# is all that is wanted.
-	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
-	if ! log=$(apt-get -y install --no-install-recommends $missing 2>&1 </dev/null); then
-		printf '%s\n' "$log" "apt-get could not install$missing" >&2
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		echo "not installed:$missing; as root on Debian: apt-get install$missing" >&2
 		exit 1
 	fi
+	../apt-get.sh $missing
 fi
 # Kubernetes' JavaScript client is there if what was installed is what is locked.
 cd javascript

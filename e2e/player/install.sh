@@ -17,12 +17,7 @@ if [ "$missing" ]; then
 		echo "not installed:$missing; as root on Debian: apt-get install$missing" >&2
 		exit 1
 	fi
-	echo "apt-get install$missing"
-	export DEBIAN_FRONTEND=noninteractive
-	if ! log=$({ apt-get -y update && apt-get -y install --no-install-recommends $missing; } 2>&1 </dev/null); then
-		printf '%s\n' "$log" "apt-get could not install$missing" >&2
-		exit 1
-	fi
+	../apt-get.sh $missing
 fi
 # It is there if what was installed is what is locked.
 if ! npm ls --all >/dev/null 2>&1; then
