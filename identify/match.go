@@ -58,14 +58,29 @@ const startTime = 30 * time.Second
 const maxMay = 64
 
 func (r *Resolver) link(t *trace, e *exec) {
-	if t.vague || len(t.may) == maxMay {
-		t.vague = true
-		r.forget(t)
-		e.strange = true
+	if t.vague() || len(t.may) == maxMay {
+		r.lump(t, e)
 		return
 	}
 	t.may[e] = struct{}{}
 	e.may[t] = struct{}{}
+}
+
+// lump takes that t may have started e, too, which are too many: of all of them
+// it is kept only which containers they are in.
+func (r *Resolver) lump(t *trace, e *exec) {
+	if !t.vague() {
+		t.among = make(map[*container]struct{})
+	}
+	for e := range t.may {
+		t.among[e.container] = struct{}{}
+	}
+	if len(t.among) <= maxCandidates {
+		t.among[e.container] = struct{}{}
+	}
+	t.beyond = e.number
+	r.forget(t)
+	e.strange = true
 }
 
 func unlink(t *trace, e *exec) {

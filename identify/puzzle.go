@@ -73,7 +73,7 @@ func (p *puzzle) addExec(e *exec) {
 }
 
 // begun reports whether t has an exec that is among those that it may have.
-func begun(t *trace) bool { return t.began && t.exec == nil && !t.blind && !t.vague }
+func begun(t *trace) bool { return t.began && t.exec == nil && !t.blind && !t.vague() }
 
 // solve finds a solution. It returns the execs and sessions for which there is
 // none: they belong to what is not known here.

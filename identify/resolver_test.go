@@ -210,6 +210,33 @@ func TestBesideVeryManySessionsThatWaitOneIsKnownByItsOwnStartOnly(t *testing.T)
 	third.want(t, "exact shop/web/b")
 }
 
+// A hundred that begin at once are let through before they have started.
+func TestOfVeryManySessionsAtOnceEachIsOfTheContainersThatTheyAreIn(t *testing.T) {
+	for name, c := range map[string]struct{ last, want string }{
+		"one":     {"a", "exact shop/web/a"},
+		"another": {"b", "ambiguous a b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, r := twoContainers(t)
+			crowd := make([]*client, 100)
+			for i := range crowd {
+				crowd[i] = exec(r)
+				crowd[i].opens(pipe.streams()...)
+			}
+			for i := range len(crowd) - 1 {
+				s.fifos("a", fmt.Sprint("e", i), pipe)
+			}
+			s.fifos(c.last, "last", pipe)
+			for _, session := range crowd {
+				session.shows()
+			}
+			for _, session := range crowd {
+				session.want(t, c.want)
+			}
+		})
+	}
+}
+
 func TestAnAcceptedStreamSaysThatASessionHadNotStarted(t *testing.T) {
 	s, r := twoContainers(t)
 	slow, c := exec(r), exec(r)

@@ -1,6 +1,7 @@
 package identify
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"sync/atomic"
@@ -34,7 +35,10 @@ type trace struct {
 	over    bool   // it starts nothing any more
 	closed  time.Time
 	blind   bool // execs may have been missed while it went on
-	vague   bool // it may have started too many to keep count
+
+	// Where it may have started too many to keep count:
+	beyond uint64                  // the last of them
+	among  map[*container]struct{} // those that they are in
 
 	exec *exec              // its own
 	may  map[*exec]struct{} // those that can be
@@ -117,9 +121,7 @@ var clientOrder = []session.Stream{session.ErrorStream, session.Stdin, session.S
 func (t *trace) accepted(stream session.Stream) {
 	o := &t.streams[stream]
 	o.accepted = true
-	if o.after > t.since {
-		t.since, t.vague = o.after, false
-	}
+	t.since = max(t.since, o.after)
 	t.r.exclude(t, func(e *exec) bool { return e.number <= t.since || !t.fits(e) })
 }
 
@@ -205,10 +207,7 @@ func (t *trace) publish() {
 const sourceExec = "containerd-exec"
 
 func (t *trace) identity() session.Identity {
-	containers := make(map[*container]struct{})
-	for e := range t.may {
-		containers[e.container] = struct{}{}
-	}
+	containers := t.containers()
 	switch {
 	case t.attach:
 		return t.attached()
@@ -220,7 +219,7 @@ func (t *trace) identity() session.Identity {
 		return i
 	case !t.began && t.closed.IsZero():
 		return session.Identity{} // not yet
-	case t.blind, t.vague:
+	case t.blind:
 		clear(containers) // it may be none of them
 	case len(containers) == 1:
 		confidence := session.ConfidenceLikely
@@ -233,6 +232,21 @@ func (t *trace) identity() session.Identity {
 	}
 	return some(containers, sourceExec)
 }
+
+// containers are those that what it may have started is in.
+func (t *trace) containers() map[*container]struct{} {
+	all := make(map[*container]struct{})
+	for e := range t.may {
+		all[e.container] = struct{}{}
+	}
+	if t.vague() {
+		maps.Copy(all, t.among)
+	}
+	return all
+}
+
+// vague reports whether it may have started an exec of which no count is kept.
+func (t *trace) vague() bool { return t.beyond > t.since }
 
 // Close implements [session.Tracer].
 func (t *trace) Close() {
