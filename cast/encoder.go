@@ -13,8 +13,9 @@ import (
 // time. It does not allocate but in the buffers that it appends to.
 type Encoder struct {
 	header Header
-	sized  bool // the header's size came from the client
-	ended  bool // an exit status was written
+	said   []byte // the header, as the last h has it
+	sized  bool   // the header's size came from the client
+	ended  bool   // an exit status was written
 
 	last    int64          // microseconds: the time of the line before
 	stream  session.Stream // whose output was written last
@@ -35,12 +36,17 @@ func NewEncoder(version int, info session.Info) *Encoder {
 	}
 }
 
-// Header returns what belongs into the cast's slot by now.
+// Header returns the header as it is by now.
 func (e *Encoder) Header() Header { return e.header }
+
+// AppendSlot appends what belongs into the cast's slot by now, which is what the
+// last h says.
+func (e *Encoder) AppendSlot(dst []byte) []byte { return appendSlot(dst, e.said) }
 
 // Begin appends what a cast begins with: the slot, and a line that says the same.
 func (e *Encoder) Begin(dst []byte) []byte {
-	return e.headerLine(append(dst, e.header.Slot()...), 0)
+	e.said = e.header.compact()
+	return e.repeat(e.AppendSlot(dst), 0)
 }
 
 // Append appends the lines of ev to dst. It reports whether the header has
@@ -153,7 +159,12 @@ func (e *Encoder) gap(dst []byte, ev session.Event) []byte {
 // headerLine says in a line what the slot is to say: a slot that is being
 // written when everything stops can be made again from it.
 func (e *Encoder) headerLine(dst []byte, at time.Duration) []byte {
-	return append(appendString(e.begin(dst, at, 'h'), e.header.compact()), "]\n"...)
+	e.said = e.header.compact()
+	return e.repeat(dst, at)
+}
+
+func (e *Encoder) repeat(dst []byte, at time.Duration) []byte {
+	return append(appendString(e.begin(dst, at, 'h'), e.said), "]\n"...)
 }
 
 // begin appends a line up to its data. Times are cut to the microsecond before

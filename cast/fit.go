@@ -1,7 +1,6 @@
 package cast
 
 import (
-	"encoding/json"
 	"maps"
 	"net/netip"
 	"slices"
@@ -47,10 +46,7 @@ func names(i *session.Identity) []*string {
 // what is longest in it is cut to half until it fits.
 func (h Header) compact() []byte {
 	for {
-		b, err := json.Marshal(h)
-		if err != nil {
-			panic("cast: a header always marshals: " + err.Error())
-		}
+		b := h.marshal()
 		if len(b) < SlotSize {
 			return b
 		}

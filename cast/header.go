@@ -66,8 +66,9 @@ type term struct {
 	Rows uint16 `json:"rows"`
 }
 
-// MarshalJSON implements [json.Marshaler].
-func (h Header) MarshalJSON() ([]byte, error) {
+// marshal returns the header in JSON. It is no MarshalJSON: what one returns is
+// read once more by who calls it.
+func (h Header) marshal() []byte {
 	who := h.Facts.Identity
 	j := headerJSON{Version: h.Version, Timestamp: h.Start.Unix(), Command: strings.Join(who.Command, " "), Facts: h.Facts}
 	if who.Pod != "" {
@@ -78,7 +79,11 @@ func (h Header) MarshalJSON() ([]byte, error) {
 	} else {
 		j.Width, j.Height = h.Size.Cols, h.Size.Rows
 	}
-	return json.Marshal(j)
+	b, err := json.Marshal(&j)
+	if err != nil {
+		panic("cast: a header always marshals: " + err.Error())
+	}
+	return b
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -95,8 +100,13 @@ func (h *Header) UnmarshalJSON(b []byte) error {
 }
 
 // Slot returns the header as it stands in a file: SlotSize bytes.
-func (h Header) Slot() []byte {
-	slot := append(h.compact(), bytes.Repeat([]byte{' '}, SlotSize)...)[:SlotSize]
-	slot[SlotSize-1] = '\n'
-	return slot
+func (h Header) Slot() []byte { return appendSlot(nil, h.compact()) }
+
+// blank is what a header is padded with.
+var blank = bytes.Repeat([]byte{' '}, SlotSize)
+
+// appendSlot appends a header, which is shorter than its slot.
+func appendSlot(dst, header []byte) []byte {
+	dst = append(append(dst, header...), blank[len(header)+1:]...)
+	return append(dst, '\n')
 }

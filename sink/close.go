@@ -139,7 +139,7 @@ func (r *Recording) encodeEnd(end session.End) {
 	if r.beyond > 0 {
 		r.encode(session.Event{Kind: session.Gap, At: end.At, Lost: &session.Loss{Bytes: r.beyond, Reason: limitReason}})
 	}
-	r.lines = r.enc.End(r.lines, end)
+	r.lines = r.enc.End(r.into(), end)
 	r.slot = true
 }
 
@@ -168,6 +168,6 @@ func (r *Recording) salvage(end session.End, ended bool) error {
 		r.tally.gaps = append(r.tally.gaps, session.Loss{Bytes: missing, Reason: cause.Error()})
 	}
 	r.tally.streams = kept.tally.streams
-	_, err = r.cast.file.WriteAt(r.enc.Header().Slot(), 0) // which takes no room that it hasn't
+	_, err = r.cast.file.WriteAt(r.enc.AppendSlot(nil), 0) // which takes no room that it hasn't
 	return errors.Join(cause, err)
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"sync"
 
 	"exectape/session"
 
@@ -78,10 +79,14 @@ func (d *Dir) writeSummary(stem string, s *session.Summary) error {
 	return d.root.Rename(stem+tempSuffix, stem+summarySuffix)
 }
 
+// summing are buffers for checksums: every session ends with one.
+var summing = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
 // checksum returns the SHA-256 of what r reads as sha256sum prints it.
 func checksum(r io.Reader) (string, error) {
-	h := sha256.New()
-	if _, err := io.Copy(h, r); err != nil {
+	h, buffer := sha256.New(), summing.Get().(*[32 << 10]byte)
+	defer summing.Put(buffer)
+	if _, err := io.CopyBuffer(h, r, buffer[:]); err != nil {
 		return "", fmt.Errorf("checksum: %w", err)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil

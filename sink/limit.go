@@ -23,7 +23,7 @@ func (r *Recording) over(e session.Event) bool {
 	}
 	if limit := r.dir.options.SessionMax; !r.cut && limit > 0 && r.offset+int64(r.flying+len(r.lines)+len(e.Data)) > limit {
 		r.cut, r.slot = true, true
-		r.lines = r.enc.Note(r.lines, e.At, limitReason+": what came behind is not recorded")
+		r.lines = r.enc.Note(r.into(), e.At, limitReason+": what came behind is not recorded")
 	}
 	return r.cut
 }

@@ -64,8 +64,9 @@ func newRecording(d *Dir, info session.Info) *Recording {
 	return r
 }
 
-// spare are buffers of lines: an idle session has none.
-var spare = sync.Pool{New: func() any { return new([]byte) }}
+// spare are buffers of lines, and of slots: an idle session has none. A new one
+// has room for what a cast begins with.
+var spare = sync.Pool{New: func() any { b := make([]byte, 0, 2*cast.SlotSize); return &b }}
 
 func takeLines() []byte { return *spare.Get().(*[]byte) }
 
@@ -106,12 +107,17 @@ func (r *Recording) Record(e session.Event) error {
 func (r *Recording) encode(e session.Event) {
 	r.tally.see(e)
 	r.dir.stats.record(e)
-	if r.lines == nil {
-		r.lines = takeLines()
-	}
 	var slot bool
-	r.lines, slot = r.enc.Append(r.lines, e)
+	r.lines, slot = r.enc.Append(r.into(), e)
 	r.slot = r.slot || slot
+}
+
+// into returns what lines are appended to.
+func (r *Recording) into() []byte {
+	if r.lines == nil {
+		return takeLines()
+	}
+	return r.lines
 }
 
 // look suspends the recording if no session may touch the disk.
@@ -159,7 +165,7 @@ func (r *Recording) pending() bool { return len(r.lines) > 0 || r.slot }
 func (r *Recording) fly(overdue func(error)) error {
 	f := flight{file: r.cast.file, lines: r.lines, offset: r.offset, sync: r.dir.options.Durability == Synced}
 	if r.slot {
-		f.slot = r.enc.Header().Slot()
+		f.slot = r.enc.AppendSlot(takeLines())
 	}
 	r.lines, r.slot = nil, false
 	r.writing, r.flying, r.overdue = true, len(f.lines), overdue
@@ -175,8 +181,11 @@ func (r *Recording) fly(overdue func(error)) error {
 	switch rest := f.lines[written:]; {
 	case len(rest) > 0:
 		r.lines = append(rest, r.lines...)
-	default:
+	case f.lines != nil:
 		giveLines(f.lines)
+	}
+	if f.slot != nil {
+		giveLines(f.slot)
 	}
 	if err != nil {
 		r.slot = r.slot || f.slot != nil
