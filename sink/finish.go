@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"strings"
 	"sync"
 
 	"exectape/session"
@@ -29,6 +30,9 @@ var errDamaged = errors.New("damaged")
 
 // finish turns a cast into a finished one with its summary beside it. The file
 // stays locked until its owner closes it.
+//
+// The cast is on the disk before it has its name. Whether the rest must be, see
+// [Dir.lasting].
 func (d *Dir) finish(l leftover, s *session.Summary) error {
 	// A failed fdatasync is not tried again: the kernel may have dropped the
 	// pages, and would then report success.
@@ -44,7 +48,7 @@ func (d *Dir) finish(l leftover, s *session.Summary) error {
 		err = d.root.Rename(l.name, l.stem+castSuffix)
 	}
 	if err == nil { // a summary is for what has its final name
-		err = errors.Join(d.writeSummary(l.stem, s), d.sync())
+		err = d.writeSummary(l.stem, s)
 	}
 	if err := errors.Join(append(errs, err)...); err != nil {
 		d.stats.failures.Add(1)
@@ -72,11 +76,45 @@ func (d *Dir) writeSummary(stem string, s *session.Summary) error {
 	if err != nil {
 		return err
 	}
+	lasting := d.lasting(s, len(b))
 	_, err = file.Write(append(b, '\n'))
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+	if lasting {
+		err = errors.Join(err, file.Sync())
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
 		return errors.Join(err, d.root.Remove(stem+tempSuffix))
 	}
-	return d.root.Rename(stem+tempSuffix, stem+summarySuffix)
+	if err := d.root.Rename(stem+tempSuffix, stem+summarySuffix); err != nil || !lasting {
+		return err
+	}
+	return d.sync()
+}
+
+// page is what file systems write whole or not at all, in a file that is new.
+const page = 4096
+
+// lasting reports whether a summary of that size, and the names of its files,
+// must be on the disk at once. If the machine dies before the kernel has written
+// any other, it is missing or empty, or its cast still has its live name: then
+// the next start makes good from the cast what is lost, which a flush for each
+// would cost more than all that the session itself wrote. What is missing from a
+// cast is known for certain from its summary only.
+func (d *Dir) lasting(s *session.Summary, size int) bool {
+	return d.options.Durability == Synced || size >= page || len(s.Gaps) > 0 || strings.HasPrefix(s.EndDetail, errDamaged.Error())
+}
+
+// Settle has the disk take what finish may have left to the kernel of that
+// stem's cast: its summary, and the names. A summary that somebody else is to
+// have must not be made again otherwise.
+func (d *Dir) Settle(stem string) error {
+	file, err := d.OpenFile(stem + summarySuffix)
+	if err != nil {
+		return fmt.Errorf("settle %s: %w", stem+summarySuffix, err)
+	}
+	if err := errors.Join(unix.Fdatasync(int(file.Fd())), file.Close(), d.sync()); err != nil {
+		return fmt.Errorf("settle %s: %w", stem+summarySuffix, err)
+	}
+	return nil
 }
 
 // summing are buffers for checksums: every session ends with one.

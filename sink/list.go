@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -132,7 +133,11 @@ func readSummary(path string) (s session.Summary, err error) {
 		return s, err
 	}
 	defer func() { _ = file.Close() }()
-	if err := json.NewDecoder(file).Decode(&s); err != nil {
+	err = json.NewDecoder(file).Decode(&s)
+	if errors.Is(err, io.EOF) { // it is empty, as the machine's death may leave it
+		err = fs.ErrNotExist
+	}
+	if err != nil {
 		return s, fmt.Errorf("%s is no summary: %w", path, err)
 	}
 	return s, nil

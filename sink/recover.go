@@ -104,7 +104,17 @@ func (d *Dir) claim(name string) (l leftover, err error) {
 
 // unfinished reports whether a cast lacks its final name or its summary.
 func (d *Dir) unfinished(name string) bool {
-	return IsLive(name) || !d.exists(Stem(name)+summarySuffix)
+	return IsLive(name) || !d.summarized(Stem(name))
+}
+
+// summarized reports whether a cast has its summary. An empty one is what the
+// machine's death has left of it.
+func (d *Dir) summarized(stem string) bool {
+	info, err := d.root.Lstat(stem + summarySuffix)
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist)
+	}
+	return info.Size() > 0
 }
 
 // names reports whether name is the name of file.

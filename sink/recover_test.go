@@ -435,3 +435,32 @@ func TestACastThatCantBeEndedIsWholeAsFarAsItGoes(t *testing.T) {
 		t.Errorf("summary = %+v", e.Summary)
 	}
 }
+
+func TestASummaryThatDidNotOutliveTheMachineIsMadeAgain(t *testing.T) {
+	dir := t.TempDir()
+	d := openDir(t, dir)
+	r := begin(t, d, "7f3a9c01")
+	record(t, r, output(session.Stdout, "one\n"))
+	must(t, r.Close(session.End{Reason: session.EndCompleted}))
+	want := only(t, dir).Summary
+	must(t, os.Truncate(strings.TrimSuffix(only(t, dir).Path, ".cast")+".json", 0))
+
+	if e := only(t, dir); e.Err != nil || e.Summary.ID != "7f3a9c01" {
+		t.Errorf("with an empty summary it is listed as %+v", e)
+	}
+	spool, err := d.Spool()
+	must(t, err)
+	if len(spool.Waiting) > 0 {
+		t.Errorf("an empty summary is to be sent: %v", spool.Waiting)
+	}
+	must(t, d.Recover(t.Context()))
+	got := only(t, dir).Summary
+	if got.SHA256 != want.SHA256 || got.EndReason != want.EndReason || got.Streams.Stdout.Bytes != want.Streams.Stdout.Bytes {
+		t.Errorf("summary = %+v, want %+v", got, want)
+	}
+	for _, v := range verified(t, dir) {
+		if v.State != sink.Good {
+			t.Errorf("verdict: %+v", v)
+		}
+	}
+}

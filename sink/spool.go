@@ -42,7 +42,7 @@ func (d *Dir) Spool() (s Spool, err error) {
 			s.Live = append(s.Live, stem)
 		case p.has(hasCast|hasSummary) && !p.hasAny(hasAcknowledged|hasRefused):
 			info, err := d.root.Lstat(CastName(stem))
-			if err == nil && info.Mode().IsRegular() { // else it was removed just now, or is none
+			if err == nil && info.Mode().IsRegular() && d.summarized(stem) { // else it was removed just now, or is none
 				s.Waiting = append(s.Waiting, Waiting{stem, info.Size()})
 			}
 		}

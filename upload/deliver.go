@@ -22,7 +22,9 @@ func (u *Uploader) deliver(ctx context.Context, w *waiting, begun mark) delivery
 	}
 	defer release()
 	if !w.sent {
-		d.local, d.err = u.send(ctx, w)
+		if d.local = u.dir.Settle(w.Stem); d.local == nil {
+			d.local, d.err = u.send(ctx, w)
+		}
 	}
 	var refused refusal
 	switch {
