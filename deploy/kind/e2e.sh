@@ -31,4 +31,4 @@ CGO_ENABLED=0 go build -trimpath -o "$work/exectape" ./cmd/exectape
 docker cp "$work/exectape" "$node:/usr/local/bin/exectape"
 
 EXECTAPE_TEST_KUBECONFIG=$work/kubeconfig EXECTAPE_TEST_NODE="docker exec $node" \
-	go -C e2e test -count=1 -v ./cluster
+	go -C e2e test -count=1 -timeout 30m -v ./cluster

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,7 +61,7 @@ func TestARolloutCutsNoSessionAndMissesNone(t *testing.T) {
 	}
 	u.does("--namespace=exectape", "rollout", "status", "daemonset/exectape", "--timeout=90s")
 	session()
-	all.next().is(want{verb: "exec", exit: 7, size: "132x43"})
+	all.next().is(want{verb: "exec", exit: 7, size: "132x43", certain: true})
 	for range short {
 		all.next().is(want{verb: "exec", stdout: []byte("short\n")})
 	}
@@ -91,6 +92,22 @@ func TestAPodThatSeesNoRuntimeSaysSo(t *testing.T) {
 	all.next().is(want{verb: "exec", stdout: []byte("hello\n")})
 	if now := u.does("--namespace=exectape", "get", "pods", "--output=jsonpath={.items[*].metadata.deletionTimestamp}"); now != "" {
 		t.Error("the pod that sees the runtime was asked to go")
+// What a session runs is seen while runc starts it, and on a busy node not always.
+func TestWhatASessionRunsIsKnown(t *testing.T) {
+	needsCluster(t)
+	install(t)
+	all := tapesFromNowOn(t)
+	for deadline := time.Now().Add(patience); ; {
+		user{t: t}.does("exec", "--stdin", "web", "--container=app", "--", "cat", "-")
+		i := all.next().Identity
+		switch {
+		case slices.Equal(i.Command, []string{"cat", "-"}) && i.User == "0:0":
+			return
+		case i.Command != nil:
+			t.Fatalf("it is said to run %q as %s, want cat - as 0:0", i.Command, i.User)
+		case time.Now().After(deadline):
+			t.Fatalf("what sessions run has not been known for %v", patience)
+		}
 	}
 }
 

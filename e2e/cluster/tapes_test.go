@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -90,12 +91,34 @@ func (c tape) is(w want) {
 	if got := exectape(c.t, "cat", "--stream=stdout", c.ID); w.stdout != nil && !bytes.Equal(got, w.stdout) {
 		c.t.Errorf("recorded on stdout: %d bytes, %.200q; want %d, %.200q", len(got), got, len(w.stdout), w.stdout)
 	}
-	i := c.Identity
-	if got, want := fmt.Sprint(i.Namespace, i.Pod, i.Container, i.Command, i.Confidence), fmt.Sprint("shop", "web", "app", []string{w.command}, session.ConfidenceExact); w.command != "" && got != want {
-		c.t.Errorf("it is said to be of %s, want %s", got, want)
+	if protocol := cmp.Or(w.protocol, "spdy"); c.Protocol != protocol || c.Subprotocol != "v4.channel.k8s.io" {
+		c.t.Errorf("the session's protocol is %s, %s; want %s, v4.channel.k8s.io", c.Protocol, c.Subprotocol, protocol)
 	}
+	c.isOf(w)
 	if got := c.size(); w.size != "" && got != w.size {
 		c.t.Errorf("the terminal's size is %s, want %s", got, w.size)
+	}
+}
+
+// isOf fails the test if it isn't known as well as can be whose the session is.
+func (c tape) isOf(w want) {
+	c.t.Helper()
+	i, pod := c.Identity, cmp.Or(w.pod, "web")
+	confidences := []session.Confidence{session.ConfidenceExact, session.ConfidenceAmbiguous}
+	switch {
+	case w.certain:
+		confidences = confidences[:1]
+	case w.verb == "attach": // which leaves no trace
+		confidences = []session.Confidence{session.ConfidenceLikely, session.ConfidenceAmbiguous}
+	}
+	candidates := i.Candidates
+	if i.Names() {
+		candidates = []session.Candidate{{Namespace: i.Namespace, Pod: i.Pod, Container: i.Container}}
+	}
+	if !slices.Contains(confidences, i.Confidence) || !slices.ContainsFunc(candidates, func(c session.Candidate) bool {
+		return c.Namespace == "shop" && c.Pod == pod && (c.Container == "app" || w.verb == "attach")
+	}) {
+		c.t.Errorf("it is said to be of %+v; want pod %s, %v", i, pod, confidences)
 	}
 }
 

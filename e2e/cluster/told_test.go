@@ -27,10 +27,16 @@ func TestMetricsAgreeWithTheSessionsThatWereMade(t *testing.T) {
 }
 
 // ended is how many sessions have ended, of every kind.
-func ended(t *testing.T) (total int) {
+func ended(t *testing.T) int {
 	t.Helper()
-	for lines := bufio.NewScanner(strings.NewReader(metrics(t))); lines.Scan(); {
-		if name, value, _ := strings.Cut(lines.Text(), "} "); strings.HasPrefix(name, "exectape_sessions_total{") {
+	return sum(t, metrics(t), "exectape_sessions_total{")
+}
+
+// sum adds up what a page of metrics has in lines that begin so.
+func sum(t *testing.T, page, prefix string) (total int) {
+	t.Helper()
+	for lines := bufio.NewScanner(strings.NewReader(page)); lines.Scan(); {
+		if name, value, _ := strings.Cut(lines.Text(), "} "); strings.HasPrefix(name, prefix) {
 			var n int
 			if _, err := fmt.Sscan(value, &n); err != nil {
 				t.Fatalf("%q: %v", lines.Text(), err)
@@ -59,7 +65,7 @@ func TestTheLogHasNothingThatWasTypedOrShown(t *testing.T) {
 	p.types(typed + "\n")
 	p.sees(shown)
 	p.leaves()
-	all.next().is(want{verb: "exec", exit: 4})
+	all.next().is(want{verb: "exec", exit: 4, certain: true})
 	logs := u.does("--namespace=exectape", "logs", "--selector=app.kubernetes.io/name=exectape", "--tail=-1")
 	if !strings.Contains(logs, "session ended") {
 		t.Errorf("the log tells of no session:\n%s", logs)
