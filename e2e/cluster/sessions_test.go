@@ -68,30 +68,6 @@ func TestARolloutCutsNoSessionAndMissesNone(t *testing.T) {
 	all.none()
 }
 
-// What is missing in the manifest is told where somebody looks for it.
-func TestAPodThatSeesNoRuntimeSaysSo(t *testing.T) {
-	needsCluster(t)
-	install(t)
-	u := user{t: t}
-	u.does("--namespace=exectape", "patch", "daemonset/exectape", `--patch={"spec":{"template":{"spec":{"hostPID":false}}}}`)
-	defer u.does("--namespace=exectape", "rollout", "undo", "daemonset/exectape")
-	generation := u.does("--namespace=exectape", "get", "daemonset/exectape", "--output=jsonpath={.metadata.generation}")
-	says := func() string {
-		return u.kubectl(nil, "--namespace=exectape", "logs", "--tail=-1", "--selector=pod-template-generation="+generation).stdout
-	}
-	for deadline := time.Now().Add(patience); !strings.Contains(says(), "no runtime is among the "); time.Sleep(askAgain) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the pod's log says:\n%s", says())
-		}
-	}
-	// It does not take the place of one that does see the runtime.
-	all := tapesFromNowOn(t)
-	if a := u.kubectl(nil, "exec", "web", "--container=app", "--", "echo", "hello"); a != (answer{stdout: "hello\n"}) {
-		t.Errorf("a session beside it: %s", a.short())
-	}
-	all.next().is(want{verb: "exec", stdout: []byte("hello\n")})
-	if now := u.does("--namespace=exectape", "get", "pods", "--output=jsonpath={.items[*].metadata.deletionTimestamp}"); now != "" {
-		t.Error("the pod that sees the runtime was asked to go")
 // What a session runs is seen while runc starts it, and on a busy node not always.
 func TestWhatASessionRunsIsKnown(t *testing.T) {
 	needsCluster(t)
