@@ -13,8 +13,9 @@ import (
 
 // finish closes the recording, and tells the session's story in one line: how
 // it went, and never what was typed or shown.
-func (s *Server) finish(log *zap.Logger, conn *session.Conn, recorder session.Recorder, spliceErr error) {
+func (s *Server) finish(conn *session.Conn, recorder session.Recorder, spliceErr error) {
 	r, told := conn.Report(), conn.Live()
+	log := s.logOf(told.ID, told.Verb, told.Protocol)
 	told.End, told.EndReason = told.Start.Add(r.End.At), r.End.Reason
 	closeErr := recorder.Close(r.End)
 	if r.Untold {
@@ -33,10 +34,11 @@ func (s *Server) finish(log *zap.Logger, conn *session.Conn, recorder session.Re
 
 // undecoded returns what tells at once of each direction of a session that can't
 // be decoded any more, and counts the session.
-func (s *Server) undecoded(log *zap.Logger, protocol string) func(*session.Undecodable) {
+func (s *Server) undecoded(info session.Info) func(*session.Undecodable) {
 	var counted atomic.Bool
+	id, verb, protocol := info.ID, info.Verb, info.Protocol
 	return func(u *session.Undecodable) {
-		log.Warn("session kept raw from here on", zap.Error(u))
+		s.logOf(id, verb, protocol).Warn("session kept raw from here on", zap.Error(u))
 		if !counted.Swap(true) {
 			s.undecodable.add(cmp.Or(protocol, otherProtocol), 1)
 		}

@@ -18,6 +18,7 @@ func (s *Server) admit() bool {
 		return false
 	}
 	s.sessions++
+	s.admitted++
 	return true
 }
 

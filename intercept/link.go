@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"exectape/session"
@@ -19,11 +20,24 @@ type link struct {
 	to     netip.AddrPort
 	meant  netip.AddrPort // where the client of a redirected one is connected to, for all that it knows
 
+	holders atomic.Int32 // the goroutine that serves it, and the session that it has become
+
 	quiet      *list.Element // its place among the quiet ones, or nil; the list's lock guards both
 	quietSince time.Time
 
 	mu   sync.Mutex // guards target and conn against close and end
 	conn *session.Conn
+}
+
+// hold keeps the link for a session that outlives the goroutine which serves it.
+func (l *link) hold() { l.holders.Add(1) }
+
+// release is how each holder lets go of a link. The last one closes it.
+func (s *Server) release(l *link) {
+	if l.holders.Add(-1) == 0 {
+		l.close()
+		s.remove(l)
+	}
 }
 
 func (l *link) connect(target *net.TCPConn, to netip.AddrPort) {

@@ -85,6 +85,9 @@ func (w *wire) forward(to io.Writer) error {
 func (w *wire) rest() []byte {
 	rest := w.taken[len(w.taken)-w.br.Buffered():]
 	w.br, w.taken = nil, nil
+	if len(rest) == 0 {
+		return nil
+	}
 	return rest
 }
 

@@ -53,6 +53,7 @@ type Server struct {
 	overTLS   map[netip.AddrPort]int
 	large     largeHeads
 	sessions  int   // that are recorded now
+	admitted  int   // that ever were
 	unable    error // the last accept's
 
 	quiet       quiet
@@ -106,14 +107,14 @@ func (s *Server) accept(ln *net.TCPListener, serve func(*link)) error {
 		}
 		s.able(nil)
 		l := &link{client: conn}
+		l.hold()
 		if !s.add(l) {
 			l.close()
 			continue
 		}
 		s.quiet.begin(l)
 		go func() {
-			defer s.remove(l)
-			defer l.close()
+			defer s.release(l)
 			defer s.quiet.end(l)
 			serve(l)
 		}()

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"time"
 
+	"exectape/session"
+
 	socks5 "github.com/armon/go-socks5"
 	"go.uber.org/zap"
 )
@@ -29,7 +31,7 @@ func (s *Server) socks(l *link) {
 		return
 	}
 	_ = l.client.SetDeadline(time.Now().Add(s.HeadTimeout))
-	entry := &socksEntry{server: s, link: l, early: make(chan struct{}), done: make(chan struct{})}
+	entry := &socksEntry{server: s, link: l}
 	front, err := socks5.New(&socks5.Config{
 		Rules:    entry,
 		Resolver: entry,
@@ -40,25 +42,35 @@ func (s *Server) socks(l *link) {
 		s.Log.Error("SOCKS5", zap.Error(err))
 		return
 	}
-	if err := front.ServeConn(&resumed{l.client, first}); err != nil && !errors.Is(err, io.EOF) {
+	switch err := front.ServeConn(shaking{&resumed{l.client, first}}); {
+	case err == nil:
+		_ = l.client.SetDeadline(time.Time{})
+		s.intercept(l, entry.first)
+	case !errors.Is(err, io.EOF):
 		s.Noise.Info("SOCKS5 connection ended", zap.Stringer("client", l.client.RemoteAddr()), zap.Error(err))
 	}
 }
 
+// shaking is a client of which go-socks5 has the handshake, and not the end.
+type shaking struct{ session.Duplex }
+
+// Close leaves the connection to socks.
+func (shaking) Close() error { return nil }
+
+// CloseWrite is go-socks5's after its copy.
+func (shaking) CloseWrite() error { return nil }
+
 // socksEntry is one client's way from go-socks5 into intercept.
 //
 // go-socks5 would copy between the client and what Dial returned, by io.Copy
-// and in two goroutines. What it gets from Dial is the entry itself, so that
-// the one copy, ReadFrom, brings what the client sent behind its handshake, and
-// the other, WriteTo, does all the rest; both end when that has.
+// and in two goroutines. What it gets from Dial is the entry itself: one copy
+// brings what the client sent behind its handshake, and both end at once, which
+// is the end of go-socks5's part.
 type socksEntry struct {
 	*net.TCPConn // the target; go-socks5 asks it for its address
 	server       *Server
 	link         *link
-
-	first []byte        // what the client sent behind the handshake
-	early chan struct{} // closed when first is complete
-	done  chan struct{} // closed when the connection has been served
+	first        []byte // what the client sent behind the handshake
 }
 
 // Allow implements [socks5.RuleSet].
@@ -101,20 +113,13 @@ func (e *socksEntry) Write(p []byte) (int, error) {
 }
 
 // ReadFrom is called when there is no more of that.
-func (e *socksEntry) ReadFrom(io.Reader) (int64, error) {
-	close(e.early)
-	<-e.done
-	return 0, nil
-}
+func (e *socksEntry) ReadFrom(io.Reader) (int64, error) { return 0, nil }
 
-// WriteTo serves the connection.
-func (e *socksEntry) WriteTo(io.Writer) (int64, error) {
-	defer close(e.done)
-	<-e.early
-	_ = e.link.client.SetDeadline(time.Time{})
-	e.server.intercept(e.link, e.first)
-	return 0, nil
-}
+// WriteTo is the other copy.
+func (e *socksEntry) WriteTo(io.Writer) (int64, error) { return 0, nil }
 
-// CloseWrite is go-socks5's after its copy; the half-close has been passed on.
+// CloseWrite is go-socks5's after its copy.
 func (e *socksEntry) CloseWrite() error { return nil }
+
+// Close leaves the target to socks.
+func (e *socksEntry) Close() error { return nil }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -20,24 +21,30 @@ import (
 // too, once nothing has passed on it for idle: a client that leaves a stream
 // untaken would otherwise keep its half for ever.
 //
-// It returns when both directions have ended. A copier whose recording hangs is
-// left behind with its thread: a successor goes on in its place, and the one
-// left behind ends when it can.
+// It returns when both directions have ended.
 func splice(client, target *end, idle time.Duration) error {
-	p := &splicing{idle: idle, ended: make(chan error, 2), transfer: inKernel}
-	if conn, ok := target.Duplex.(*session.Conn); ok {
-		p.transfer = transfer
-		conn.Successor = func(from session.Direction, first []byte) {
-			if from == session.FromServer {
-				p.run(client, target, first)
-			} else {
-				p.run(target, client, first)
-			}
+	ended := make(chan error, 1)
+	p := &splicing{idle: idle, transfer: inKernel, then: func(err error) { ended <- err }}
+	p.start(client, target)
+	return <-ended
+}
+
+// relay is splice for what is recorded, and does not wait: it calls then in the
+// goroutine of the direction that ends last. An idle session has no third one.
+//
+// A copier whose recording hangs is left behind with its thread: a successor
+// goes on in its place, and the one left behind ends when it can.
+func relay(client *end, socket *net.TCPConn, conn *session.Conn, idle time.Duration, then func(error)) {
+	p := &splicing{idle: idle, transfer: transfer, then: then}
+	target := &end{Duplex: conn, socket: socket}
+	conn.Successor = func(from session.Direction, first []byte) {
+		if from == session.FromServer {
+			p.run(client, target, first)
+		} else {
+			p.run(target, client, first)
 		}
 	}
-	go p.run(target, client, nil)
-	go p.run(client, target, nil)
-	return errors.Join(<-p.ended, <-p.ended)
+	p.start(client, target)
 }
 
 // end is one end of a splice: what is read and written, and the socket below.
@@ -51,17 +58,32 @@ type end struct {
 func inKernel(dst, src *end) (int64, error) { return io.Copy(dst.Duplex, src.Duplex) }
 
 type splicing struct {
-	idle  time.Duration
-	half  atomic.Bool // one direction has ended
-	ended chan error  // one for each direction: how
-
+	idle     time.Duration
 	transfer func(dst, src *end) (int64, error) // until src ends, or its deadline comes
+	then     func(error)                        // is called when both directions have ended
+	half     atomic.Bool                        // one has
+
+	mu   sync.Mutex // guards errs
+	errs []error    // how each has that has
+}
+
+func (p *splicing) start(client, target *end) {
+	go p.run(target, client, nil)
+	go p.run(client, target, nil)
 }
 
 // run is one copier. What is first was read, and recorded, by another.
 func (p *splicing) run(dst, src *end, first []byte) {
-	if err := p.copy(dst, src, first); !errors.Is(err, session.ErrOverdue) {
-		p.ended <- err
+	err := p.copy(dst, src, first)
+	if errors.Is(err, session.ErrOverdue) {
+		return
+	}
+	p.mu.Lock()
+	p.errs = append(p.errs, err)
+	both := len(p.errs) == 2
+	p.mu.Unlock()
+	if both {
+		p.then(errors.Join(p.errs...))
 	}
 }
 
@@ -145,7 +167,9 @@ type resumed struct {
 func (r *resumed) Read(p []byte) (int, error) {
 	if len(r.first) > 0 {
 		n := copy(p, r.first)
-		r.first = r.first[n:]
+		if r.first = r.first[n:]; len(r.first) == 0 {
+			r.first = nil // and what it was a part of
+		}
 		return n, nil
 	}
 	return r.Duplex.Read(p)

@@ -31,9 +31,8 @@ func (s *Server) upgraded(l *link, client, target *wire, up *upgrade) {
 		up.tracer.Close()
 		return
 	}
-	err := s.record(l, client, target, up)
-	s.leave()
-	if err != nil {
+	if err := s.record(l, client, target, up); err != nil {
+		s.leave()
 		up.tracer.Refused()
 		s.turnAway(l, client, err)
 	}
@@ -69,12 +68,13 @@ func early(from, to *wire) error {
 	return err
 }
 
-// record runs one session. Its sink is opened before the 101 is forwarded,
-// which is before the client opens the streams that the runtime waits for. The
-// error is why the session may not begin.
+// record begins a session, which goes on without its caller: once it is idle
+// there is nothing left of how it began. Its sink is opened before the 101 is
+// forwarded, which is before the client opens the streams that the runtime waits
+// for. The error is why the session may not begin.
 func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	info, decoder := s.describe(l.to, up)
-	log := s.Log.With(zap.String("id", info.ID), zap.String("verb", info.Verb), zap.String("protocol", info.Protocol))
+	log := s.logOf(info.ID, info.Verb, info.Protocol)
 	peer := s.peer(l)
 	recorder, err := s.Open(info)
 	if err != nil && s.Policy == session.FailClosed {
@@ -94,14 +94,18 @@ func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	conn := session.NewConn(&resumed{l.target, target.rest()}, info, decoder, recorder, s.Policy)
 	conn.Trace(up.tracer)
 	conn.Meet(peer)
-	conn.Undecoded = s.undecoded(log, info.Protocol)
+	conn.Undecoded = s.undecoded(info)
 	log.Info("session started", zap.Stringer("target", info.Target), zap.String("subprotocol", info.Subprotocol))
 
 	l.begin(conn)
-	spliceErr := splice(
-		&end{Duplex: &resumed{l.client, client.rest()}, socket: l.client}, &end{Duplex: conn, socket: l.target}, s.HalfCloseIdle)
-	l.close() // before the recording is finished: the client waits for this
-	s.finish(log, conn, recorder, spliceErr)
+	l.hold()
+	kubelet := &end{Duplex: &resumed{l.client, client.rest()}, socket: l.client}
+	relay(kubelet, l.target, conn, s.HalfCloseIdle, func(spliceErr error) {
+		defer s.release(l)
+		defer s.leave()
+		l.close() // before the recording is finished: the client waits for this
+		s.finish(conn, recorder, spliceErr)
+	})
 	return nil
 }
 
@@ -112,6 +116,12 @@ func (s *Server) peer(l *link) <-chan session.Peer {
 	}
 	from := unmapped(l.client.RemoteAddr().(*net.TCPAddr).AddrPort())
 	return s.Peer(from, cmp.Or(l.meant, local(l.client)))
+}
+
+// logOf returns the log of a session. None is kept while it goes on: each takes
+// as much memory as all else that is known of it.
+func (s *Server) logOf(id, verb, protocol string) *zap.Logger {
+	return s.Log.With(zap.String("id", id), zap.String("verb", verb), zap.String("protocol", protocol))
 }
 
 // describe names a session and picks its decoder by what the server, not the
@@ -142,9 +152,11 @@ func isPortForward(req *http.Request) bool {
 // with, however it is written.
 func verb(req *http.Request) string {
 	path := strings.TrimLeft(strings.TrimPrefix(req.URL.Path, criDockerd+"/"), "/")
-	switch first, _, _ := strings.Cut(path, "/"); first {
-	case "exec", "attach":
-		return first
+	first, _, _ := strings.Cut(path, "/")
+	for _, verb := range []string{"exec", "attach"} {
+		if first == verb {
+			return verb // and not a part of the request
+		}
 	}
 	return ""
 }

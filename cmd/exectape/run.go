@@ -83,6 +83,7 @@ func runRun(ctx context.Context, cfg config, log *zap.Logger) error {
 	serving.Go(func() error { dir.KeepRoom(keeping); return nil })
 	serving.Go(func() error { resolver.Run(keeping); return nil })
 	serving.Go(func() error { peers.Run(keeping); return nil })
+	serving.Go(func() error { server.Tidy(keeping); return nil })
 	if finder != nil {
 		serving.Go(func() error { finder.Run(ctx); return nil })
 	}
