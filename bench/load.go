@@ -69,6 +69,27 @@ func download(name string, p hand.Protocol, k content.Kind, sessions int, bytes 
 	}}
 }
 
+// printing has a session print so many bytes of a kind. The ends are Kubernetes'
+// own, which are busier than any proxy, and are what there is on a node.
+func printing(name string, k content.Kind, bytes int64) load {
+	return load{name: name, want: k, run: func(ctx context.Context, s scene, c *Cell) error {
+		c.Sessions = 1
+		urls, err := s.runtime.exec(ctx, kube.Print(k, bytes), 1)
+		if err != nil {
+			return err
+		}
+		u, proxy := s.way.Lead(urls[0])
+		check := content.NewCheck(k)
+		if err := timed(c, s, func() error { return kube.Run(ctx, u, proxy, nil, check) }); err != nil {
+			return err
+		}
+		if c.Bytes = check.Bytes; check.Wrong || check.Bytes < bytes {
+			return errors.New("the kubelet got other bytes than the runtime sent")
+		}
+		return nil
+	}}
+}
+
 // upload sends so many bytes to stdin.
 func upload(bytes int64) load {
 	return load{name: "upload", run: func(_ context.Context, s scene, c *Cell) error {

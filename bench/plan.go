@@ -35,6 +35,7 @@ func full(ours []contender.Contender) plan {
 	pipes := with(ours, contender.Direct, contender.Splice, contender.Copy, contender.HAProxy)
 	return plan{rounds: 5, loads: []planned{
 		{load: download("bulk text", hand.SPDY, content.Text, 1, 256*mebibyte), on: all},
+		{load: printing("bulk text, Kubernetes' ends", content.Text, 128*mebibyte), on: all},
 		{load: asciinema("bulk text", content.Text, 32*mebibyte), on: []contender.Contender{contender.Asciinema}},
 		{load: download("redraw", hand.SPDY, content.Redraw, 1, 64*mebibyte), on: some},
 		{load: asciinema("redraw", content.Redraw, 32*mebibyte), on: []contender.Contender{contender.Asciinema}},
@@ -58,6 +59,7 @@ func quick(ours []contender.Contender) plan {
 	two := with(ours, contender.Splice, contender.Tailscale)
 	return plan{rounds: 5, loads: []planned{
 		{load: download("bulk text", hand.SPDY, content.Text, 1, 96*mebibyte), on: three},
+		{load: printing("bulk text, Kubernetes' ends", content.Text, 48*mebibyte), on: with(ours, contender.Splice)},
 		{load: download("redraw", hand.SPDY, content.Redraw, 1, 24*mebibyte), on: with(ours, contender.Tailscale)},
 		{load: download("binary", hand.SPDY, content.Binary, 1, 24*mebibyte), on: with(ours, contender.Tailscale)},
 		{load: upload(96 * mebibyte), on: with(ours, contender.Splice)},

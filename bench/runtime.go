@@ -99,7 +99,7 @@ func (r *playedRuntime) stop() {
 
 // exec returns n URLs at which command is run, each once, within a minute.
 func (r *playedRuntime) exec(ctx context.Context, command string, n int) (all []*url.URL, err error) {
-	u := fmt.Sprintf("http://%v/?command=%s&n=%d", r.control, command, n)
+	u := fmt.Sprintf("http://%v/?command=%s&n=%d", r.control, url.QueryEscape(command), n)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, u, nil)
 	if err != nil {
 		return nil, err

@@ -23,6 +23,7 @@ type row struct {
 // rows are the promises, in the order of the table.
 var rows = []row{
 	{"bulk text, throughput / splice proxy", "bulk text", contender.Splice.Name, ratio(throughput), 0.80, 1.0, false},
+	{"the same, with client-go and cri-streaming", "bulk text, Kubernetes' ends", contender.Splice.Name, ratio(throughput), 0.80, 1.0, false},
 	{"bulk text, throughput / Tailscale conn", "bulk text", contender.Tailscale.Name, ratio(throughput), 2.3, 4, false},
 	{"bulk text, CPU per GiB / Tailscale conn", "bulk text", contender.Tailscale.Name, ratio(perGiB), 0.35, 0.20, true},
 	{"redraw, CPU per GiB / Tailscale conn", "redraw", contender.Tailscale.Name, ratio(perGiB), 0.35, 0.20, true},

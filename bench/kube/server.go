@@ -6,21 +6,27 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+
+	"exectape/bench/content"
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/cri-streaming/pkg/streaming"
 	"k8s.io/cri-streaming/pkg/streaming/remotecommand"
 )
 
-// The commands that a session can have. Echo says what it is told until stdin
-// ends, Exit says one line.
+// The commands that a session can have, beside what [Print] returns. Echo says
+// what it is told until stdin ends, Exit says one line.
 const (
 	Echo = "echo"
 	Exit = "exit"
 )
+
+// Print is a command that says so many bytes of a kind, and at most a frame more.
+func Print(k content.Kind, bytes int64) string { return fmt.Sprintf("print %s %d", k, bytes) }
 
 // A Server is a runtime's streaming server.
 type Server struct{ streaming streaming.Server }
@@ -52,12 +58,29 @@ func (s *Server) Exec(command string) (string, error) {
 type commands struct{}
 
 func (commands) Exec(_ context.Context, _ string, command []string, in io.Reader, out, _ io.WriteCloser, _ bool, _ <-chan remotecommand.TerminalSize) error {
-	if command[0] == Echo {
+	var kind content.Kind
+	var bytes int64
+	switch n, _ := fmt.Sscanf(command[0], "print %s %d", &kind, &bytes); {
+	case n == 2:
+		return say(out, kind, bytes)
+	case command[0] == Echo:
 		_, err := io.Copy(struct{ io.Writer }{out}, in)
 		return err
 	}
 	_, err := io.WriteString(out, "total 0\n")
 	return err
+}
+
+func say(out io.Writer, k content.Kind, bytes int64) error {
+	frames := content.Frames(k)
+	for i := 0; bytes > 0; i++ {
+		n, err := out.Write(frames[i%len(frames)])
+		if err != nil {
+			return err
+		}
+		bytes -= int64(n)
+	}
+	return nil
 }
 
 var errNotServed = errors.New("the bench only execs")
