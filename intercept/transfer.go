@@ -3,8 +3,10 @@ package intercept
 import (
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"exectape/session"
 
@@ -55,9 +57,10 @@ func (s *buffers) give(b *[]byte) {
 // transfer is io.Copy for what is recorded. While src has nothing to say, it
 // keeps no buffer.
 func transfer(dst, src *end) (copied int64, err error) {
+	quiet := newWait(src.socket)
 	for said, room := 0, 0; ; {
 		if said < room { // src had no more to say
-			_ = readable(src) // an error comes again
+			quiet.end()
 		}
 		b := copying.take(room > 0 && said == room)
 		room = len(*b)
@@ -90,23 +93,40 @@ func (s *buffers) forget(b *[]byte) {
 	}
 }
 
-// readable waits until something can be read from the end's socket, or its read
-// deadline has come.
-func readable(e *end) error {
-	raw, err := e.socket.SyscallConn()
-	if err != nil {
-		return err
+// A wait is for something to read from a socket. It is for one copier, which
+// waits again and again.
+type wait struct {
+	raw    syscall.RawConn // nil: the socket is closed
+	look   func(fd uintptr) bool
+	looked bool
+	polled [1]unix.PollFd
+}
+
+func newWait(socket *net.TCPConn) *wait {
+	w := new(wait)
+	w.raw, _ = socket.SyscallConn() // it is read from next, which fails, too
+	w.look = w.over
+	return w
+}
+
+// end waits until something can be read, or the socket's read deadline has come.
+// What is wrong with the socket is seen when it is read from.
+func (w *wait) end() {
+	w.looked = false
+	if w.raw != nil {
+		_ = w.raw.Read(w.look)
 	}
-	waited := false
-	return raw.Read(func(fd uintptr) bool {
-		if waited {
-			return true
-		}
-		// What came before this call is not waited for again. To peek at it
-		// would take a reset for us, and leave an end of file to Read.
-		waited = true
-		polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}}
-		n, err := unix.Poll(polled, 0)
-		return n > 0 || err != nil
-	})
+}
+
+// over reports whether the wait for fd is.
+func (w *wait) over(fd uintptr) bool {
+	if w.looked {
+		return true
+	}
+	// What came before this call is not waited for again. To peek at it would
+	// take a reset for us, and leave an end of file to Read.
+	w.looked = true
+	w.polled[0] = unix.PollFd{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}
+	n, err := unix.Poll(w.polled[:], 0)
+	return n > 0 || err != nil
 }
