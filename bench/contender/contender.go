@@ -205,7 +205,9 @@ func redirect(ctx context.Context, place Place) (*Running, error) {
 
 func exectape(ctx context.Context, place Place, env ...string) (*Running, error) {
 	casts := filepath.Join(place.Dir, "casts")
-	env = append(env, "EXECTAPE_DIR="+casts, "EXECTAPE_TARGETS="+place.Target.String())
+	env = append(env, "EXECTAPE_DIR="+casts, "EXECTAPE_TARGETS="+place.Target.String(),
+		// The bench has no containers that a session could be in.
+		"EXECTAPE_RUNTIME_STATE="+filepath.Join(place.Dir, "containerd"))
 	p, _, err := start(ctx, `"ready"`, env, place.Exectape, "run")
 	if err != nil {
 		return nil, err
