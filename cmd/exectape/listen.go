@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"exectape/instance"
 	"exectape/intercept"
@@ -43,7 +44,7 @@ func listen(ctx context.Context, cfg config, log *zap.Logger) (in entrances, err
 		}
 	}
 	if cfg.SOCKS5Listen.IsValid() {
-		if err := in.open("tcp", cfg.SOCKS5Listen, (*intercept.Server).ServeSOCKS5); err != nil {
+		if err := in.openShared(ctx, cfg.SOCKS5Listen, (*intercept.Server).ServeSOCKS5); err != nil {
 			return in, fmt.Errorf("open the SOCKS5 listener: %w", err)
 		}
 	}
@@ -54,6 +55,24 @@ func (in *entrances) open(network string, at netip.AddrPort, serve func(*interce
 	ln, err := net.ListenTCP(network, net.TCPAddrFromAddrPort(at))
 	if err == nil {
 		in.listeners = append(in.listeners, listener{ln, serve})
+	}
+	return err
+}
+
+// openShared opens a listener that another exectape may have, too, so that one
+// can follow the other: the kernel gives each some of the connections that come.
+// Only our own user can share it with us (SO_REUSEPORT, socket(7)).
+func (in *entrances) openShared(ctx context.Context, at netip.AddrPort, serve func(*intercept.Server, *net.TCPListener) error) error {
+	shared := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var sockErr error
+		err := c.Control(func(fd uintptr) {
+			sockErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+		})
+		return errors.Join(err, sockErr)
+	}}
+	ln, err := shared.Listen(ctx, "tcp", at.String())
+	if err == nil {
+		in.listeners = append(in.listeners, listener{ln.(*net.TCPListener), serve})
 	}
 	return err
 }
