@@ -1,16 +1,13 @@
 package sink_test
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -19,89 +16,9 @@ import (
 	"exectape/sink"
 
 	"github.com/google/go-cmp/cmp"
-	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 )
-
-// writerDir is set in the environment of a test process that is a recorder,
-// and is to be killed.
-const writerDir = "EXECTAPE_TEST_WRITER_DIR"
-
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(writerDir); dir != "" {
-		beRecorder(dir)
-	}
-	goleak.VerifyTestMain(m)
-}
-
-// beRecorder records pieces that end within runes, on both streams in turn, and
-// says of each when it is committed. It never ends by itself.
-func beRecorder(dir string) {
-	fail := func(err error) {
-		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
-	d, err := sink.OpenDir(dir, sink.Options{Version: 2}, zap.NewNop())
-	fail(err)
-	r, err := d.Open(newInfo("7f3a9c01"))
-	fail(err)
-	for i := 0; ; i++ {
-		e := pieces(i)
-		fail(r.Record(e))
-		fail(r.Commit(nil))
-		fmt.Println(i)
-	}
-}
-
-// pieces cuts "é€😀" into single bytes, and gives them to both streams in turn.
-func pieces(i int) session.Event {
-	const text = "é€\U0001f600\n"
-	stream := []session.Stream{session.Stdout, session.Stderr}[i%2]
-	return output(stream, text[i/2%len(text):][:1])
-}
-
-func TestNothingThatWasCommittedIsLostToAKill(t *testing.T) {
-	for committed := range 12 {
-		t.Run(fmt.Sprintf("after %d pieces", committed+1), func(t *testing.T) {
-			dir := t.TempDir()
-			recorder := exec.CommandContext(t.Context(), os.Args[0])
-			recorder.Env = append(os.Environ(), writerDir+"="+dir)
-			recorder.Stderr = os.Stderr
-			said, err := recorder.StdoutPipe()
-			must(t, err)
-			must(t, recorder.Start())
-			lines := bufio.NewScanner(said)
-			last := -1
-			for last < committed && lines.Scan() {
-				last++
-			}
-			must(t, recorder.Process.Signal(syscall.SIGKILL))
-			for lines.Scan() { // what it had said before the signal came
-				last++
-			}
-			_ = recorder.Wait()
-
-			must(t, openDir(t, dir).Recover(t.Context()))
-			e := only(t, dir)
-			if e.Live || e.Summary.EndReason != session.EndInterrupted || e.Summary.ID != "7f3a9c01" {
-				t.Errorf("recovered as %+v", e)
-			}
-			want := map[session.Stream]string{}
-			for i := range last + 1 {
-				want[pieces(i).Stream] += string(pieces(i).Data)
-			}
-			for stream, got := range streams(t, e.Path) {
-				// One piece more may have been written and not said.
-				if !strings.HasPrefix(got, want[stream]) || len(got) > len(want[stream])+1 {
-					t.Errorf("%v: %q, want %q", stream, got, want[stream])
-				}
-			}
-		})
-	}
-}
 
 // leave makes a directory with a cast whose recorder is gone, as spoil leaves
 // it.
@@ -345,94 +262,6 @@ func TestRecoverAndOpenAtOnce(t *testing.T) {
 	}
 	if len(all) != casts || len(names(t, dir)) != 2*casts {
 		t.Errorf("%d casts in %d files", len(all), len(names(t, dir)))
-	}
-}
-
-// limited runs the rest of a test in a process of its own, whose files may not
-// grow beyond 64 KiB until the returned function is called: the nearest thing to
-// a full disk that can be made without mounting one. Everywhere else ok is
-// false.
-func limited(t *testing.T) (lift func(), ok bool) {
-	t.Helper()
-	if os.Getenv(writerDir+"_LIMITED") == "" {
-		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v")
-		again.Env = append(os.Environ(), writerDir+"_LIMITED=1")
-		if out, err := again.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
-		return nil, false
-	}
-	must(t, syscall.Setrlimit(rlimitFsize, &syscall.Rlimit{Cur: 64 << 10, Max: ^uint64(0)}))
-	return func() { must(t, syscall.Setrlimit(rlimitFsize, &syscall.Rlimit{Cur: ^uint64(0), Max: ^uint64(0)})) }, true
-}
-
-const rlimitFsize = 1 // RLIMIT_FSIZE, which package syscall does not name
-
-// fill records lines until one can't be written, and then three more. It
-// returns how many bytes it recorded before and after.
-func fill(t *testing.T, r session.Recorder) (before, after int) {
-	t.Helper()
-	line := output(session.Stdout, strings.Repeat("x", 999)+"\n")
-	var failed error
-	for failed == nil {
-		must(t, r.Record(line))
-		failed = r.Commit(nil)
-		before += len(line.Data)
-	}
-	for range 3 {
-		if err := r.Record(line); !errors.Is(err, syscall.EFBIG) {
-			t.Errorf("it goes on with %v", err)
-		}
-		after += len(line.Data)
-	}
-	return before, after
-}
-
-func TestWhatCouldNotBeWrittenIsAGap(t *testing.T) {
-	lift, ok := limited(t)
-	if !ok {
-		return
-	}
-	dir := t.TempDir()
-	r := begin(t, openDir(t, dir), "7f3a9c01")
-	before, after := fill(t, r)
-	lift()
-	must(t, r.Close(session.End{Reason: session.EndCompleted}))
-	e := only(t, dir)
-	if got := len(streams(t, e.Path)[session.Stdout]); got != before {
-		t.Errorf("%d bytes of stdout, want %d: the rest of a short write goes first", got, before)
-	}
-	if g := e.Summary.Gaps; len(g) != 1 || g[0].Bytes != int64(after) || !strings.Contains(g[0].Reason, "file too large") {
-		t.Errorf("gaps = %+v", g)
-	}
-}
-
-func TestACastThatCantBeEndedIsWholeAsFarAsItGoes(t *testing.T) {
-	if _, ok := limited(t); !ok {
-		return
-	}
-	dir := t.TempDir()
-	d := openDir(t, dir)
-	r := begin(t, d, "7f3a9c01")
-	before, after := fill(t, r)
-	if err := r.Close(session.End{Reason: session.EndCompleted}); !errors.Is(err, syscall.EFBIG) {
-		t.Errorf("error = %v", err)
-	}
-	must(t, d.Close()) // until then it waits for room
-	e := only(t, dir)
-	kept := int64(len(streams(t, e.Path)[session.Stdout]))
-	if e.Summary.Streams.Stdout.Bytes != kept || kept == 0 {
-		t.Errorf("the summary says %d bytes of stdout, the cast %d", e.Summary.Streams.Stdout.Bytes, kept)
-	}
-	missing := int64(0)
-	for _, g := range e.Summary.Gaps {
-		missing += g.Bytes
-	}
-	if kept+missing != int64(before+after) {
-		t.Errorf("%d bytes kept and %d missing, of %d: %+v", kept, missing, before+after, e.Summary.Gaps)
-	}
-	if e.Summary.EndReason != session.EndCompleted || e.Summary.SHA256 != sha(t, e.Path) {
-		t.Errorf("summary = %+v", e.Summary)
 	}
 }
 
