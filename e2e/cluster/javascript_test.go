@@ -18,7 +18,7 @@ func TestASessionOfAnotherClientIsRecorded(t *testing.T) {
 	if want := (answer{"got hello\n", "this is stderr\n", 3}); got != want {
 		t.Errorf("%s; want %s", got.short(), want.short())
 	}
-	all.next().is(want{verb: "exec", exit: 3, stdout: []byte("got hello\n"), protocol: "websocket", certain: true})
+	all.next().is(want{verb: "exec", exit: 3, stdout: []byte("got hello\n"), stderr: []byte("this is stderr\n"), protocol: "websocket", certain: true})
 	all.none()
 }
 

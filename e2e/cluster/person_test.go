@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"testing"
 
+	"exectape/e2e/cluster"
 	"exectape/e2e/terminal"
 	"exectape/e2e/transcript"
 )
@@ -20,6 +21,29 @@ type person struct {
 	screen transcript.Transcript
 	seen   int // how much of it was waited for
 	read   chan struct{}
+}
+
+func TestTheCastOfATerminalIsWhatThePersonAtItSaw(t *testing.T) {
+	needsCluster(t)
+	install(t)
+	for _, u := range []user{{}, {spdy: true}} {
+		t.Run(u.protocol(), func(t *testing.T) {
+			u.t = t
+			all := tapesFromNowOn(t)
+			p := u.sitsDown("exec", "-it", "web", "--container=app", "--", "sh")
+			p.sees("# ")
+			p.waitsForSize("43 132")
+			p.resizes(101, 31)
+			p.waitsForSize("31 101")
+			p.types("exit\n") // and kubectl adds nothing to it
+			p.leaves()
+			c := all.next()
+			c.is(want{verb: "exec", size: "132x43", certain: true, stdout: p.screen.Bytes()})
+			if lines := onNode(t, "sh", "-c", "cat "+cluster.CastDirectory+"/*_"+c.ID+".cast"); !bytes.Contains(lines, []byte(`"r", "101x31"]`)) {
+				t.Errorf("the cast has no change of size to 101x31:\n%s", lines)
+			}
+		})
+	}
 }
 
 // sitsDown runs kubectl in a terminal of 132 columns and 43 rows.

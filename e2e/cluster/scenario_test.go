@@ -25,10 +25,10 @@ type want struct {
 	verb string
 	exit int
 
-	// stdout is what the session's must be, to the byte. Nil stands for a
-	// terminal's, whose bytes depend on times.
-	stdout []byte
-	size   string // of the terminal at first, COLSxROWS
+	// stdout and stderr are what the session's must be, to the byte. Nil stands
+	// for a terminal's, whose bytes depend on times.
+	stdout, stderr []byte
+	size           string // of the terminal at first, COLSxROWS
 
 	protocol string // in which it reached the runtime; "": spdy
 
@@ -46,7 +46,7 @@ var load = func() []byte {
 var scenarios = []scenario{
 	{
 		name:     "a command that fails",
-		sessions: []want{{verb: "exec", exit: 3, stdout: []byte("this is stdout\n")}},
+		sessions: []want{{verb: "exec", exit: 3, stdout: []byte("this is stdout\n"), stderr: []byte("this is stderr\n")}},
 		run: func(u user) answer {
 			return u.kubectl(nil, "exec", "web", "--container=app", "--", "sh", "-c", "echo this is stdout; echo this is stderr >&2; exit 3")
 		},

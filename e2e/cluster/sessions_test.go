@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"exectape/e2e/cluster"
 )
 
 func TestWhatPeopleDoWithKubectlIsTheSameAndRecorded(t *testing.T) {
@@ -29,6 +31,7 @@ func TestWhatPeopleDoWithKubectlIsTheSameAndRecorded(t *testing.T) {
 			all.none()
 		})
 	})
+	exectape(t, "verify", cluster.CastDirectory) // it fails if a cast and its summary don't agree
 }
 
 // A rollout leaves nobody without a recorder, and no session without its own.

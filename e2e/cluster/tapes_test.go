@@ -88,15 +88,29 @@ func (c tape) is(w want) {
 	if c.Verb != w.verb || c.ExitCode == nil || *c.ExitCode != w.exit || len(c.Gaps) > 0 {
 		c.t.Errorf("the summary is %+v with exit code %v, want %s with exit code %d", c.Summary, c.ExitCode, w.verb, w.exit)
 	}
-	if got := exectape(c.t, "cat", "--stream=stdout", c.ID); w.stdout != nil && !bytes.Equal(got, w.stdout) {
-		c.t.Errorf("recorded on stdout: %d bytes, %.200q; want %d, %.200q", len(got), got, len(w.stdout), w.stdout)
-	}
+	c.has("stdout", c.Streams.Stdout, w.stdout)
+	c.has("stderr", c.Streams.Stderr, w.stderr)
 	if protocol := cmp.Or(w.protocol, "spdy"); c.Protocol != protocol || c.Subprotocol != "v4.channel.k8s.io" {
 		c.t.Errorf("the session's protocol is %s, %s; want %s, v4.channel.k8s.io", c.Protocol, c.Subprotocol, protocol)
 	}
 	c.isOf(w)
 	if got := c.size(); w.size != "" && got != w.size {
 		c.t.Errorf("the terminal's size is %s, want %s", got, w.size)
+	}
+}
+
+// has fails the test if the cast hasn't these bytes of a stream, or the summary
+// doesn't say how many they are. Nil stands for any.
+func (c tape) has(stream string, count *session.Count, want []byte) {
+	c.t.Helper()
+	if want == nil {
+		return
+	}
+	if got := exectape(c.t, "cat", "--stream="+stream, c.ID); !bytes.Equal(got, want) {
+		c.t.Errorf("recorded on %s: %d bytes, %.200q; want %d, %.200q", stream, len(got), got, len(want), want)
+	}
+	if count == nil || count.Bytes != int64(len(want)) {
+		c.t.Errorf("the summary has for %s %+v, want %d bytes", stream, count, len(want))
 	}
 }
 
