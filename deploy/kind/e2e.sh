@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Runs the tests of e2e/cluster in a cluster that kind makes: deploy/kind/e2e.sh
 #
-# It takes docker, kind, kubectl and Go. It makes a cluster of its own, loads the
-# image, deploys exectape by the overlay beside it, asserts, and removes the
-# cluster. What it asserts is what "make cluster-test" does, where there is no
-# container engine.
+# It takes docker, kind, kubectl, npm and Go. It makes a cluster of its own,
+# loads the image, deploys exectape by the overlay beside it, asserts, and
+# removes the cluster. What it asserts is what "make cluster-test" does, where
+# there is no container engine.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -25,6 +25,9 @@ docker tag "$busybox" exectape.invalid/busybox:e2e
 
 kind create cluster --name "$cluster" --kubeconfig "$work/kubeconfig" --wait 2m
 kind load docker-image --name "$cluster" exectape:dev exectape.invalid/busybox:e2e
+
+# Kubernetes' JavaScript client is one of those whose sessions are looked at.
+(cd e2e/cluster/javascript && npm ci --ignore-scripts --no-audit --no-fund >/dev/null)
 
 # The tests look at the casts where they are: on the node.
 CGO_ENABLED=0 go build -trimpath -o "$work/exectape" ./cmd/exectape
