@@ -32,7 +32,7 @@ var privileges = map[string]privilege{
 	"hostPID":     {without: isNotReady("a pod sees the node's with hostPID: true")},
 
 	"/var/lib/exectape": {without: ends("directory of casts: mkdir /var: read-only file system")},
-	"/run/exectape":     {without: isNotReady("ask exectape at /run/exectape/exectape.sock: dial unix /run/exectape/exectape.sock: connect: no such file or directory")},
+	"/run/exectape":     {without: isNotReady("connect: no such file or directory", "mkdir /run/exectape: read-only file system")},
 	"/run/xtables.lock": {without: ends("can't open lock file /run/xtables.lock: Read-only file system"), legacy: true},
 	"/run/containerd":   {without: recordsNot("whose a session is", func(i session.Identity) bool { return i.Names() })},
 	"/tmp":              {without: recordsNot("what a session runs", func(i session.Identity) bool { return len(i.Command) > 0 })},
@@ -51,12 +51,18 @@ func ends(why string) func(*rollout) {
 }
 
 // isNotReady says that the pod isn't ready, and why, as a person sees who
-// describes it.
-func isNotReady(why string) func(*rollout) {
+// describes it. A cause of that is in its log.
+func isNotReady(why string, causes ...string) func(*rollout) {
 	return func(r *rollout) {
 		r.u.t.Helper()
 		all := tapesFromNowOn(r.u.t)
 		r.await("is not ready because "+why, func() bool {
+			logs := r.logs()
+			for _, cause := range causes {
+				if !strings.Contains(logs, cause) {
+					return false
+				}
+			}
 			return !r.status().Ready && strings.Contains(r.events(), why)
 		})
 		wantRecorded(r.u.t, all)

@@ -81,17 +81,18 @@ func (r *rollout) await(does string, so func() bool) {
 
 // status is the one of the pod's container. That of a pod which isn't there yet
 // says nothing.
-func (r *rollout) status() (s core.ContainerStatus) {
+func (r *rollout) status() core.ContainerStatus {
 	r.u.t.Helper()
 	var pods core.PodList
 	if err := json.Unmarshal([]byte(r.does("get", "pods", r.selector, "--output=json")), &pods); err != nil {
 		r.u.t.Fatal(err)
 	}
 	for _, p := range pods.Items {
-		for _, s = range p.Status.ContainerStatuses {
+		for _, s := range p.Status.ContainerStatuses {
+			return s // there is one
 		}
 	}
-	return s
+	return core.ContainerStatus{}
 }
 
 // logs is what the pod's container says, or the last that ended has said.
