@@ -52,6 +52,16 @@ var scenarios = []scenario{
 		},
 	},
 	{
+		name: "a command by another client",
+		sessions: []want{{
+			verb: "exec", exit: 3, stdout: []byte("got hello\n"), stderr: []byte("this is stderr\n"),
+			protocol: "websocket", certain: true,
+		}},
+		run: func(u user) answer {
+			return u.javascript("hello\n", "sh", "-c", `read line; echo "got $line"; echo "this is stderr" >&2; exit 3`)
+		},
+	},
+	{
 		name:     "10 MB both ways",
 		sessions: []want{{verb: "exec", stdout: load, certain: true}},
 		run: func(u user) answer {
