@@ -177,15 +177,7 @@ func TestTailFollowsASessionThatGetsAnotherName(t *testing.T) {
 	if got, want := step(t, tail, &out), "00000001| -- session started --\n"; got != want {
 		t.Errorf("printed %q, want %q", got, want)
 	}
-	who := session.Identity{Namespace: "shop", Pod: "web-5d9", Container: "app", Confidence: session.ConfidenceExact}
-	for _, e := range []session.Event{{Kind: session.Identified, Identity: &who}, {Kind: session.Output, Stream: session.Stdout, Data: []byte("hello\n")}} {
-		if err := r.Record(e); err != nil {
-			t.Error(err)
-		}
-	}
-	if err := r.Close(session.End{Reason: session.EndCompleted}); err != nil {
-		t.Error(err)
-	}
+	sayHello(t, r, "web-5d9")
 	if got, want := step(t, tail, &out), "00000001| -- session of shop/web-5d9 app --\n00000001| hello\n00000001| -- session ended --\n"; got != want {
 		t.Errorf("printed %q, want %q", got, want)
 	}
@@ -212,15 +204,7 @@ func TestTailFollowsOnlyTheContainersThatAreMeant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		who := session.Identity{Namespace: "shop", Pod: pod, Container: "app", Confidence: session.ConfidenceExact}
-		for _, e := range []session.Event{{Kind: session.Identified, Identity: &who}, {Kind: session.Output, Stream: session.Stdout, Data: []byte("hello\n")}} {
-			if err := r.Record(e); err != nil {
-				t.Error(err)
-			}
-		}
-		if err := r.Close(session.End{Reason: session.EndCompleted}); err != nil {
-			t.Error(err)
-		}
+		sayHello(t, r, pod)
 	}
 	if got, want := step(t, tail, &out), "00000001| -- session of shop/web-5d9 app --\n00000001| hello\n00000001| -- session ended --\n"; got != want {
 		t.Errorf("printed %q, want %q", got, want)
@@ -347,5 +331,19 @@ func TestTailOfNothing(t *testing.T) {
 	err := runTail(t.Context(), config{Dir: t.TempDir() + "/none"}, nil, io.Discard)
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("error = %v", err)
+	}
+}
+
+// sayHello is the rest of a session of a pod's that says hello.
+func sayHello(t *testing.T, r session.Recorder, pod string) {
+	t.Helper()
+	who := session.Identity{Namespace: "shop", Pod: pod, Container: "app", Confidence: session.ConfidenceExact}
+	for _, e := range []session.Event{{Kind: session.Identified, Identity: &who}, {Kind: session.Output, Stream: session.Stdout, Data: []byte("hello\n")}} {
+		if err := r.Record(e); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := r.Close(session.End{Reason: session.EndCompleted}); err != nil {
+		t.Error(err)
 	}
 }
