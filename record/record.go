@@ -169,8 +169,17 @@ func (r *recorder) Record(e session.Event) error {
 		return nil
 	case action == Sizes && slices.Contains(r.content, e.Kind):
 		return r.Recorder.Record(session.Event{Kind: session.Gap, At: e.At, Lost: withheld(e)})
+	case action == Sizes && e.Kind == session.Identified:
+		e.Identity = withoutCommand(*e.Identity)
 	}
 	return r.Recorder.Record(e)
+}
+
+// withoutCommand is an identity but for what was typed to begin the session: a
+// password can stand there, too.
+func withoutCommand(i session.Identity) *session.Identity {
+	i.Command = nil
+	return &i
 }
 
 func withheld(e session.Event) *session.Loss {

@@ -9,7 +9,10 @@ import (
 )
 
 // A tape has what a recorder is told.
-type tape struct{ told []string }
+type tape struct {
+	told  []string
+	whose session.Identity
+}
 
 func (t *tape) Record(e session.Event) error {
 	switch e.Kind {
@@ -17,6 +20,8 @@ func (t *tape) Record(e session.Event) error {
 		t.told = append(t.told, fmt.Sprintf("%d bytes: %s", e.Lost.Bytes, e.Lost.Reason))
 	case session.Output:
 		t.told = append(t.told, string(e.Data))
+	case session.Identified:
+		t.whose = *e.Identity
 	}
 	return nil
 }
@@ -76,6 +81,25 @@ func TestWhatIsRecordedOfASession(t *testing.T) {
 				t.Errorf("%s, want %s", got, test.want)
 			}
 		})
+	}
+}
+
+func TestWhereOnlySizesAreRecordedTheCommandIsNot(t *testing.T) {
+	whose := in("pay-1")
+	whose.Command = []string{"mysql", "--password=secret"}
+	for text, want := range map[string]string{"sizes pod=pay-*": "[]", "record": "[mysql --password=secret]"} {
+		var rules record.Rules
+		if err := rules.UnmarshalText([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		to := &tape{}
+		err := rules.Recorder(session.Info{Verb: "exec"}, to, session.Output).Record(session.Event{Kind: session.Identified, Identity: &whose})
+		if got := fmt.Sprint(to.whose.Command); err != nil || got != want || to.whose.Pod != "pay-1" {
+			t.Errorf("%s: %+v is recorded, %v; want the command %s", text, to.whose, err, want)
+		}
+	}
+	if len(whose.Command) == 0 {
+		t.Error("who else is told of the session has lost its command, too")
 	}
 }
 
