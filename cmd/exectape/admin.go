@@ -130,6 +130,11 @@ func (n node) identities(m *admin.Metrics) {
 	})
 	m.Counter("identify_wait_seconds_total", "How long sessions were held at their beginning, so that it is known whose they are.",
 		func() float64 { return n.resolver.Stats().HeldFor.Seconds() })
+	m.Counters("identify_starts_total", "Sessions that came to where those that could be mistaken for each other start one at a time, by whether they passed in time or went on when they had waited for EXECTAPE_IDENTIFY_WAIT.", "outcome", func() map[string]int64 {
+		s := n.resolver.Stats()
+		return map[string]int64{"passed": s.Passed - s.Exhausted, "exhausted": s.Exhausted}
+	})
+	m.Gauge("identify_watches", "Watches of inotify that are taken up by containers and execs.", func() float64 { return float64(n.resolver.Stats().Watches) })
 	m.Gauge("containers", "Containers that sessions may belong to.", func() float64 { return float64(n.resolver.Stats().Containers) })
 }
 

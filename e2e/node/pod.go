@@ -52,20 +52,21 @@ type Container struct {
 	process kubelet.Process
 }
 
-// RunContainer starts a container in the pod.
-func (p *Pod) RunContainer(ctx context.Context, name string, process kubelet.Process) (*Container, error) {
-	created, err := p.node.runtime.CreateContainer(ctx, &cri.CreateContainerRequest{
-		PodSandboxId:  p.id,
-		SandboxConfig: p.config,
-		Config: &cri.ContainerConfig{
-			Metadata: &cri.ContainerMetadata{Name: name},
-			Image:    &cri.ImageSpec{Image: Busybox},
-			Command:  process.Command,
-			Stdin:    process.Stdin,
-			Tty:      process.TTY,
-			Linux:    &cri.LinuxContainerConfig{},
-		},
-	})
+// RunContainer starts a container in the pod. What its owner may say of it
+// besides, such as labels, more can set.
+func (p *Pod) RunContainer(ctx context.Context, name string, process kubelet.Process, more ...func(*cri.ContainerConfig)) (*Container, error) {
+	config := &cri.ContainerConfig{
+		Metadata: &cri.ContainerMetadata{Name: name},
+		Image:    &cri.ImageSpec{Image: Busybox},
+		Command:  process.Command,
+		Stdin:    process.Stdin,
+		Tty:      process.TTY,
+		Linux:    &cri.LinuxContainerConfig{},
+	}
+	for _, set := range more {
+		set(config)
+	}
+	created, err := p.node.runtime.CreateContainer(ctx, &cri.CreateContainerRequest{PodSandboxId: p.id, SandboxConfig: p.config, Config: config})
 	if err != nil {
 		return nil, fmt.Errorf("create container %s: %w", name, err)
 	}
