@@ -9,6 +9,8 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -192,6 +194,23 @@ func latencies(visits map[string]*visit) (median, most time.Duration) {
 	return all[len(all)/2].Round(time.Millisecond), all[len(all)*95/100].Round(time.Millisecond)
 }
 
+// heldFor says how long sessions were held at their start.
+func heldFor(t *testing.T) string {
+	t.Helper()
+	sum := func(metric string) (total float64) {
+		for line := range strings.Lines(fetch(t, "/metrics")) {
+			if name, value, ok := strings.Cut(strings.TrimSpace(line), " "); ok && strings.HasPrefix(name, metric) {
+				n, _ := strconv.ParseFloat(value, 64)
+				total += n
+			}
+		}
+		return total
+	}
+	held, starts := sum("exectape_identify_wait_seconds_total"), sum("exectape_identify_starts_total")
+	return fmt.Sprintf("held for %.1fms on average so far, %v of %v for as long as may be",
+		held*1000/max(1, starts), sum(`exectape_identify_starts_total{outcome="exhausted"}`), starts)
+}
+
 // trialVariable, when set, has the whole of a trial run: 500 sessions, 20 at a
 // time, of which 99 of 100 must be exact. A busy machine can't do that: what is
 // exact depends on how soon containerd makes an exec.
@@ -204,17 +223,19 @@ const doubt = 31 * time.Second
 // holds visits the fleet and looks at what is known of it afterwards.
 func (f *fleet) holds(t *testing.T, e *exectape) {
 	t.Helper()
-	n, atOnce, whole := 60, 6, os.Getenv(trialVariable) != ""
+	n, atOnce, alone, whole := 60, 6, 0, os.Getenv(trialVariable) != ""
 	if whole {
-		n, atOnce = 500, 20
+		n, atOnce, alone = 500, 20, 20
 		time.Sleep(doubt)
+		median, most := latencies(f.visit(t, alone, 1))
+		t.Logf("one at a time: first output after %v, for 95 of 100 within %v; %s", median, most, heldFor(t))
 	}
 	visits := f.visit(t, n, atOnce)
-	e.settled(n)
+	e.settled(alone + n)
 	busy, plain := f.check(t, e, visits)
 	median, most := latencies(visits)
-	t.Logf("%d sessions, %d at a time, on %s: with a stdin or a terminal: %v; with neither: %v; first output after %v, for 95 of 100 within %v",
-		n, atOnce, runtime.Version, busy, plain, median, most)
+	t.Logf("%d sessions, %d at a time, on %s: with a stdin or a terminal: %v; with neither: %v; first output after %v, for 95 of 100 within %v; %s",
+		n, atOnce, runtime.Version, busy, plain, median, most, heldFor(t))
 	if exact := busy[session.ConfidenceExact]; whole && exact*100 < busy.total()*99 {
 		t.Errorf("%d of %d sessions with a stdin or a terminal are exact", exact, busy.total())
 	}

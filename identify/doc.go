@@ -13,6 +13,8 @@
 //	an exec was made             when its FIFOs are there
 //	by a session                 if it has a stdin or a terminal: a probe has neither
 //	is running                   when runc has written its pid
+//	has written something        when that was read from its stdout
+//	and was told something       when that was written to its stdin
 //	has ended                    when its FIFOs are gone, before its exit is told
 //
 // That is a puzzle: some sessions have one of the execs each, some execs belong
@@ -28,6 +30,7 @@
 //	inotify.go    what the kernel tells of directories
 //	index.go      the containers of the state directory
 //	exec.go       the execs in them
+//	fifo.go       what passes first through an exec's FIFOs
 //	container.go  the names of a container, from its bundle
 //	process.go    what an exec runs, from the spec that its runc was given
 //	trace.go      what is known of one session

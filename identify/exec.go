@@ -24,6 +24,9 @@ type exec struct {
 	ended    bool
 	starting bool     // its process has not been started: that would have been seen
 	process  *process // what it runs; nil: not known
+	read     bool     // something that it wrote to its stdout was read
+	silent   bool     // nothing was: that would have been seen
+	fifos    []int32  // their watches
 
 	matching
 }
@@ -77,6 +80,9 @@ func (x *index) seen(e *exec, file string) {
 	}
 	e.id = id
 	x.made(e)
+	if e.owner == nil && len(e.may) > 0 {
+		x.listen(e)
+	}
 }
 
 func (x *index) removeIO(c *container, name string) {
@@ -85,6 +91,7 @@ func (x *index) removeIO(c *container, name string) {
 		return
 	}
 	x.unwatch(e.watch)
+	x.unlisten(e)
 	e.watch, e.ended = 0, true
 	delete(c.execs, name)
 	if e.own {

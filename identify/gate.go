@@ -9,9 +9,12 @@ import (
 
 // passage is how a session gets through the gate.
 type passage struct {
-	tried  bool
-	passed bool      // it was let through, and its exec is waited for
-	until  time.Time // no longer than that
+	look   look
+	turn   chan struct{} // closed when it may pass; nil: it was never held
+	passed bool          // it was let through
+	waited bool          // its exec is waited for
+	until  time.Time     // no longer than that
+	after  uint64        // which exec was the last before it passed
 }
 
 // Pass implements [session.Tracer]: it holds what the client has opened last,
@@ -29,8 +32,7 @@ func (t *trace) Pass() {
 	r := t.r
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !t.gate.tried && r.up && r.wait > 0 && t.starts() {
-		t.gate.tried = true
+	if t.gate.turn == nil && r.up && r.wait > 0 && t.starts() {
 		r.hold(t)
 	}
 	// What it opens from here on is behind all that was made before.
@@ -45,87 +47,135 @@ func (t *trace) Pass() {
 // WebSocket with the request, else when there is a terminal's size or stderr,
 // which come last.
 func (t *trace) starts() bool {
-	last := func(s session.Stream) bool { return s == session.Stderr || s == session.ResizeStream }
-	return !t.attach && (t.websocket || slices.ContainsFunc(t.held, last))
+	return !t.attach && (t.websocket || t.offers(session.Stderr) || t.offers(session.ResizeStream))
 }
+
+// offers reports whether a stream is among those that are held.
+func (t *trace) offers(stream session.Stream) bool { return slices.Contains(t.held, stream) }
 
 // hold returns when t may pass, or has waited as long as it may.
 func (r *Resolver) hold(t *trace) {
 	begin := time.Now()
 	deadline := begin.Add(r.wait)
+	t.gate.look, t.gate.turn = r.lookOf(t), make(chan struct{})
 	r.queue = append(r.queue, t)
-	for now := begin; ; now = time.Now() {
-		next, free := r.free(t, now)
-		if free {
-			t.gate.passed, t.gate.until = true, now.Add(r.wait)
-			r.starting = append(r.starting, t)
-			break
-		}
-		if !now.Before(deadline) {
-			r.stats.Exhausted++
-			break
-		}
-		if next.IsZero() || next.After(deadline) {
-			next = deadline
-		}
-		r.waitUntil(next)
+	r.advance(begin)
+	for now := begin; !t.gate.passed && now.Before(deadline); now = time.Now() {
+		r.waitAtMost(t.gate.turn, r.next(t, deadline))
+		r.expire(time.Now())
 	}
-	r.queue = slices.DeleteFunc(r.queue, func(other *trace) bool { return other == t })
-	r.changed()
+	if !t.gate.passed {
+		r.stats.Exhausted++
+		r.queue = slices.DeleteFunc(r.queue, func(other *trace) bool { return other == t })
+		r.advance(time.Now())
+	}
 	r.stats.Passed++
 	r.stats.HeldFor += time.Since(begin)
 }
 
-// free reports whether t may pass now. If it may not, a change is to be waited
-// for, or the time next if that is not zero.
-func (r *Resolver) free(t *trace, now time.Time) (next time.Time, free bool) {
-	r.starting = slices.DeleteFunc(r.starting, func(other *trace) bool { return !now.Before(other.gate.until) })
+// next returns when it has to be looked again whether t may pass.
+func (r *Resolver) next(t *trace, deadline time.Time) time.Time {
 	for _, other := range r.starting {
-		if alike(t, other) && (next.IsZero() || other.gate.until.Before(next)) {
-			next = other.gate.until
+		if other.gate.look.like(t.gate.look) && other.gate.until.Before(deadline) {
+			deadline = other.gate.until
 		}
 	}
-	if !next.IsZero() {
-		return next, false
-	}
-	for _, other := range r.queue {
-		if other == t {
-			return next, true
-		}
-		if alike(t, other) {
-			return next, false
-		}
-	}
-	return next, true
+	return deadline
 }
 
-// alike reports whether the execs of two sessions can look alike.
-func alike(t, other *trace) bool {
-	stdin := func(t *trace) bool {
-		return t.streams[session.Stdin].opened > 0 || slices.Contains(t.held, session.Stdin)
+// expire ends that those are waited for who were for long enough.
+func (r *Resolver) expire(now time.Time) {
+	before := len(r.starting)
+	r.starting = slices.DeleteFunc(r.starting, func(t *trace) bool {
+		over := !now.Before(t.gate.until)
+		t.gate.waited = t.gate.waited && !over
+		return over
+	})
+	if len(r.starting) < before {
+		r.advance(now)
 	}
-	return t.websocket || other.websocket || stdin(t) == stdin(other)
+}
+
+// advance lets those pass who may: nobody like them is waited for, or before
+// them. It goes through the queue once.
+func (r *Resolver) advance(now time.Time) {
+	var before []look
+	for _, t := range r.starting {
+		before = append(before, t.gate.look)
+	}
+	r.queue = slices.DeleteFunc(r.queue, func(t *trace) bool {
+		passes := !slices.ContainsFunc(before, t.gate.look.like)
+		if !slices.Contains(before, t.gate.look) {
+			before = append(before, t.gate.look)
+		}
+		if passes {
+			t.gate.passed, t.gate.waited, t.gate.until, t.gate.after = true, true, now.Add(r.wait), r.number
+			r.starting = append(r.starting, t)
+			close(t.gate.turn)
+		}
+		return passes
+	})
+}
+
+// A look is what is known of the exec that a session will make.
+type look struct {
+	stdin, tty bool
+	known      bool // tty is, and will be seen of an exec
+}
+
+// like reports whether two execs can look alike.
+func (l look) like(other look) bool {
+	return l.stdin == other.stdin && (!l.known || !other.known || l.tty == other.tty)
+}
+
+// lookOf returns that of t, which is about to start with what is held.
+func (r *Resolver) lookOf(t *trace) look {
+	if t.websocket {
+		return look{stdin: true} // see fits
+	}
+	opens := func(s session.Stream) bool { return t.streams[s].opened > 0 || t.offers(s) }
+	l := look{stdin: opens(session.Stdin), tty: opens(session.ResizeStream)}
+	l.known = r.runs != nil && !t.odd && l.tty != opens(session.Stderr)
+	return l
 }
 
 // open ends that t is waited for.
 func (r *Resolver) open(t *trace) {
-	if !t.gate.passed {
+	if !t.gate.waited {
 		return
 	}
-	t.gate.passed = false
+	t.gate.waited = false
 	r.starting = slices.DeleteFunc(r.starting, func(other *trace) bool { return other == t })
-	r.changed()
+	r.advance(time.Now())
 }
 
-// changed wakes all that wait.
-func (r *Resolver) changed() {
-	close(r.change)
-	r.change = make(chan struct{})
+// openFor ends that those are waited for who may have made e. One that has a
+// terminal and one that has none start beside each other: so it takes as many
+// execs as they are, or that it becomes known which of them has which.
+func (r *Resolver) openFor(e *exec) {
+	var waited []*trace
+	made := make(map[*exec]bool)
+	for t := range e.may {
+		if !t.gate.waited || len(t.held) > 0 { // the target has not heard of it
+			continue
+		}
+		waited = append(waited, t)
+		for other := range t.may {
+			if other.number > t.gate.after {
+				made[other] = true
+			}
+		}
+	}
+	if len(made) < len(waited) {
+		return
+	}
+	for _, t := range waited {
+		r.open(t)
+	}
 }
 
-// waitUntil waits, without the lock, for a change, or for the time.
-func (r *Resolver) waitUntil(end time.Time) {
-	change := r.change
+// waitAtMost waits, without the lock, until change is closed, or for the time.
+func (r *Resolver) waitAtMost(change <-chan struct{}, end time.Time) {
 	r.mu.Unlock()
 	defer r.mu.Lock()
 	timer := time.NewTimer(time.Until(end))

@@ -17,12 +17,14 @@ import (
 //	io.containerd.runtime.v2.task/k8s.io/<CONTAINER>/config.json
 //	io.containerd.runtime.v2.task/k8s.io/<CONTAINER>/<EXEC>.pid
 //
-// A container costs two watches, an exec another one until its FIFOs are there.
+// A container costs two watches, an exec another one until its FIFOs are there, and
+// two while it is not known whose it is.
 type index struct {
 	top     string // where the containers' directories are
 	bundles string
 	made    func(*exec) // told of each exec that was made, in order
 	shaped  func(*exec) // and of each of which it is known now what it runs
+	fed     func(*exec) // and of each to whose stdin something came
 	gone    func(*exec) // and of each that has ended
 	missed  func()      // execs may have been made and have ended unseen
 
@@ -33,11 +35,13 @@ type index struct {
 	scanning   bool            // what is found was there before
 }
 
-// watched is a directory: of all containers, of one, its FIFOs', or an exec's.
+// watched is a directory: of all containers, of one, its FIFOs', or an exec's; or
+// it is one of those.
 type watched struct {
 	path      string
 	container *container // nil: of all
 	exec      *exec      // nil: not an exec's
+	fifo      string     // "stdin" or "stdout": it is that of the exec
 	bundle    bool       // it is the container's bundle, or that of all bundles
 }
 
@@ -47,6 +51,7 @@ func newIndex(state string) *index {
 		bundles: filepath.Join(state, "io.containerd.runtime.v2.task/k8s.io"),
 		made:    func(*exec) {},
 		shaped:  func(*exec) {},
+		fed:     func(*exec) {},
 		gone:    func(*exec) {},
 		missed:  func() {},
 	}
@@ -140,6 +145,8 @@ func (x *index) happened(w watched, e event) {
 		x.addContainer(e.name)
 	case w.container == nil:
 		x.removeContainer(e.name)
+	case w.fifo != "":
+		x.passed(w.exec, w.fifo)
 	case w.exec != nil:
 		x.seen(w.exec, e.name)
 	case filepath.Base(w.path) != "io":

@@ -26,9 +26,7 @@ func (r *Resolver) made(e *exec) {
 			r.link(t, e)
 		}
 	}
-	for t := range e.may {
-		r.open(t)
-	}
+	r.openFor(e)
 	r.settle(e)
 }
 
@@ -39,6 +37,20 @@ func (r *Resolver) shaped(e *exec) {
 		e.owner.publish()
 	case e.may != nil:
 		r.settle(e)
+	}
+}
+
+// fed takes that the runtime has written to the stdin of an exec: somebody has
+// typed that.
+func (r *Resolver) fed(e *exec) {
+	var silent []*trace
+	for t := range e.may {
+		if !t.typed.Load() && !t.wild {
+			silent = append(silent, t)
+		}
+	}
+	for _, t := range silent {
+		r.exclude(t, func(other *exec) bool { return other == e })
 	}
 }
 
@@ -185,6 +197,7 @@ func (r *Resolver) settleAlone(sessions []*trace) {
 // assign gives e to t.
 func (r *Resolver) assign(t *trace, e *exec) {
 	t.exec, e.owner = e, t
+	r.index.unlisten(e)
 	delete(r.traces, t)
 	r.open(t)
 	for other := range t.may {

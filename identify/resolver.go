@@ -29,7 +29,6 @@ type Resolver struct {
 	doubt    time.Time           // until then, execs may be made by sessions that are not known here
 	queue    []*trace            // at the gate
 	starting []*trace            // let through, and waited for
-	change   chan struct{}       // closed when either may have changed
 	stats    Stats
 	quiet    bool // the log has it already that there is nothing to see
 }
@@ -52,7 +51,6 @@ func New(state, tmp string, wait time.Duration, log *zap.Logger) *Resolver {
 	r := &Resolver{
 		state: state, wait: wait, log: log,
 		traces: make(map[*trace]struct{}),
-		change: make(chan struct{}),
 		stats:  Stats{Sessions: make(map[session.Confidence]int64)},
 	}
 	var err error
@@ -124,7 +122,7 @@ func (r *Resolver) begin() (*inotify, error) {
 		return r.index.in, nil
 	}
 	x := newIndex(r.state)
-	x.made, x.shaped, x.gone, x.missed = r.made, r.shaped, r.shaped, r.blind
+	x.made, x.shaped, x.fed, x.gone, x.missed = r.made, r.shaped, r.fed, r.shaped, r.blind
 	if err := x.open(); err != nil {
 		return nil, err
 	}
@@ -147,7 +145,6 @@ func (r *Resolver) lose() {
 	r.up = false
 	r.index.close()
 	r.blind()
-	r.changed()
 }
 
 // blind notes that execs may be missed.

@@ -128,6 +128,17 @@ func (s *state) started(container, id string) {
 	s.must(os.Rename(s.bundle(container, "."+id+".pid"), s.bundle(container, id+".pid")))
 }
 
+// writesPids has a probe in a and b, by which it is seen that the runtime writes the
+// pids of execs.
+func (s *state) writesPids(r *identify.Resolver) {
+	s.t.Helper()
+	for _, container := range []string{"a", "b"} {
+		probe := s.fifos(container, "probe", plain)
+		r.CatchUp()
+		s.must(os.RemoveAll(probe))
+	}
+}
+
 // runs starts a runc that starts the process of an exec, as a shim does. It lives
 // until the test ends.
 func (s *state) runs(container, id string, p process, command ...string) {

@@ -18,6 +18,7 @@ type trace struct {
 
 	news  atomic.Pointer[session.Identity] // that nobody has asked for yet
 	shown atomic.Bool                      // it has begun, and more output is no news
+	typed atomic.Bool                      // its client has sent something to stdin
 
 	// What the client has opened, and the target not heard of yet. It is set by
 	// one goroutine, and changed with the lock, because others look at it.
@@ -56,6 +57,9 @@ type opening struct {
 
 // See implements [session.Tracer].
 func (t *trace) See(e session.Event) {
+	if e.Kind == session.Input {
+		t.typed.Store(true)
+	}
 	if !t.matters(e) {
 		return
 	}
@@ -76,13 +80,23 @@ func (t *trace) See(e session.Event) {
 			return
 		}
 		r.catchUp()
-		// What writes has been started.
-		r.exclude(t, func(e *exec) bool { return e.starting })
+		r.exclude(t, t.unshown(e.Stream))
 		t.begin()
 	case session.Status:
 		r.catchUp()
 		t.ends(e.Exit.Code)
 	}
+}
+
+// unshown returns which execs can't have written what the session has begun to
+// show: those that have not been started, and those of whose stdout nothing was
+// read, if of another one something was. (Else it may be that this is not seen.)
+func (t *trace) unshown(stream session.Stream) func(*exec) bool {
+	read := false
+	for e := range t.may {
+		read = read || e.read
+	}
+	return func(e *exec) bool { return e.starting || e.silent && read && stream == session.Stdout }
 }
 
 // matters reports whether anything follows from an event. From what passes in
@@ -172,8 +186,10 @@ func (t *trace) fits(e *exec) bool {
 	stdin := t.streams[session.Stdin]
 	tty, known := t.terminal()
 	switch {
-	case t.websocket || t.wild || e.unseen:
+	case t.wild || e.unseen:
 		return true
+	case t.websocket: // whatever was asked for
+		return e.stdin
 	case known && e.process != nil && e.process.tty != tty, e.stdin && stdin.opened == 0:
 		return false
 	}
