@@ -123,3 +123,17 @@ func TestASessionIsForgottenWhenItCanStartNoMore(t *testing.T) {
 		}
 	})
 }
+
+func TestWhereNoExecIsSeenNoSessionIsKeptInMind(t *testing.T) {
+	s := newState(t)
+	s.path += " that is not there"
+	r := s.watched(0)
+	c := exec(r)
+	c.opens(shell.streams()...)
+	c.shows()
+	c.exits()
+	c.Close()
+	if n := r.Traces(); n != 0 {
+		t.Errorf("%d sessions are kept in mind", n)
+	}
+}

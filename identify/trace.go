@@ -278,6 +278,11 @@ func (t *trace) Close() {
 		r.drop(t)
 		return
 	}
+	if !r.up { // what it may still start is not seen, or is a stranger's
+		r.strangers()
+		r.drop(t)
+		return
+	}
 	// What it has started, or may still start, is nobody else's.
 	r.ended = append(r.ended, t)
 }
