@@ -24,6 +24,8 @@ import (
 // A fleet is the containers of a busy node: three in each of ten pods, of which
 // one is probed every second.
 type fleet struct {
+	halfOverWebSocket bool
+
 	containers []*node.Container
 	names      map[string]string // by the container's id, its pod's
 	probed     []*node.Container
@@ -79,6 +81,10 @@ type visit struct {
 // kinds are what sessions are like.
 var kinds = []kubelet.Process{{Stdin: true, TTY: true}, {Stdin: true}, {TTY: true}, {}}
 
+// overWebSocket is a kubelet whose client speaks a WebSocket that it does not
+// translate, as it does v5.
+var overWebSocket = kubelet.Kubelet{WebSocket: "v4.channel.k8s.io"}
+
 // visit visits n containers, so many at a time, and returns the visits by the
 // word that each said there.
 func (f *fleet) visit(t *testing.T, n, atOnce int) map[string]*visit {
@@ -103,7 +109,13 @@ func (f *fleet) visit(t *testing.T, n, atOnce int) map[string]*visit {
 				return
 			}
 			begin := time.Now()
-			s := direct.Open(t.Context(), u, process)
+			way := direct
+			// Of a terminal without a stdin containerd loses what it shows over
+			// WebSocket, with exectape and without.
+			if f.halfOverWebSocket && i%2 == 0 && (process.Stdin || !process.TTY) {
+				way = overWebSocket
+			}
+			s := way.Open(t.Context(), u, process)
 			_, err = s.Until(t.Context(), word)
 			took := time.Since(begin)
 			if process.Stdin && err == nil {
@@ -236,7 +248,7 @@ func (f *fleet) holds(t *testing.T, e *exectape) {
 	median, most := latencies(visits)
 	t.Logf("%d sessions, %d at a time, on %s: with a stdin or a terminal: %v; with neither: %v; first output after %v, for 95 of 100 within %v; %s",
 		n, atOnce, runtime.Version, busy, plain, median, most, heldFor(t))
-	if exact := busy[session.ConfidenceExact]; whole && exact*100 < busy.total()*99 {
+	if exact := busy[session.ConfidenceExact]; whole && !f.halfOverWebSocket && exact*100 < busy.total()*99 {
 		t.Errorf("%d of %d sessions with a stdin or a terminal are exact", exact, busy.total())
 	}
 	for _, s := range []score{busy, plain} {
@@ -257,6 +269,16 @@ func (e *exectape) settled(n int) {
 func TestNoSessionOfABusyNodeIsTakenForAnother(t *testing.T) {
 	e := knowing(t)
 	f := newFleet(t)
+	f.probe(t)
+	f.holds(t, e)
+}
+
+// Over WebSocket it is not to be seen whether there is a terminal, and the runtime
+// makes a stdin for all: so more are alike.
+func TestNoSessionOverWebSocketIsTakenForAnother(t *testing.T) {
+	e := knowing(t)
+	f := newFleet(t)
+	f.halfOverWebSocket = true
 	f.probe(t)
 	f.holds(t, e)
 }

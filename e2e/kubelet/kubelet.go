@@ -1,4 +1,4 @@
-// Package kubelet opens sessions as a kubelet does: with the SPDY client of
+// Package kubelet opens sessions as a kubelet does: with a client of
 // Kubernetes, at a URL that the container runtime gave out. It has the user's
 // end of a session, too.
 //
@@ -18,7 +18,8 @@ import (
 
 // A Kubelet has a way to the runtime. The zero Kubelet connects to it.
 type Kubelet struct {
-	Proxy *url.URL // such as socks5://127.0.0.1:1080
+	Proxy     *url.URL // such as socks5://127.0.0.1:1080
+	WebSocket string   // the subprotocol to speak over WebSocket; "": SPDY
 }
 
 // Config is for the clients of Kubernetes that are to take this way.
@@ -28,6 +29,13 @@ func (k Kubelet) Config() *rest.Config {
 
 // stream runs the session at u until it ends.
 func (k Kubelet) stream(ctx context.Context, u *url.URL, streams remotecommand.StreamOptions) error {
+	if k.WebSocket != "" {
+		executor, err := remotecommand.NewWebSocketExecutorForProtocols(k.Config(), http.MethodGet, u.String(), k.WebSocket)
+		if err != nil {
+			return err
+		}
+		return executor.StreamWithContext(ctx, streams)
+	}
 	// Without pings: the streaming server closes its connection as soon as it has
 	// written the last of an output, and a ping that comes then, while that is
 	// still on its way, has the kernel answer with a reset, which drops the rest.
