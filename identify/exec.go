@@ -98,7 +98,7 @@ func (x *index) removeIO(c *container, name string) {
 		return
 	}
 	if e.id == "" {
-		e.unseen = true
+		e.unseen, e.starting = true, false // whatever it did was not seen
 		x.made(e)
 	}
 	x.gone(e)

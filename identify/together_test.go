@@ -22,6 +22,17 @@ func TestASessionThatShowsSomethingHasStarted(t *testing.T) {
 	second.want(t, "exact shop/web/a")
 }
 
+func TestAnExecThatHasGoneBeforeItWasSeenMayHaveShownSomething(t *testing.T) {
+	s, r := twoContainers(t)
+	s.writesPids(r)
+	c := exec(r)
+	c.opens(plain.streams()...)
+	s.must(os.RemoveAll(s.fifos("a", "e1", plain))) // all of it before anybody looks
+	c.shows()
+	c.exits()
+	c.want(t, "exact shop/web/a")
+}
+
 func TestASessionThatEndsTakesItsFIFOsAlong(t *testing.T) {
 	s, r := twoContainers(t)
 	first, second := exec(r), exec(r)
