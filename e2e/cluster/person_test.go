@@ -46,6 +46,37 @@ func TestTheCastOfATerminalIsWhatThePersonAtItSaw(t *testing.T) {
 	}
 }
 
+// The person leaves while the shell goes on: what a container says last, an
+// attach may miss, with or without exectape.
+func TestTheCastOfAnAttachIsWhatThePersonAtItSaw(t *testing.T) {
+	needsCluster(t)
+	install(t)
+	for _, u := range []user{{}, {spdy: true}} {
+		t.Run(u.protocol(), func(t *testing.T) {
+			u.t = t
+			u.does(aPod("shell", "--attach=false", "--restart=Never")...)
+			defer u.does("delete", "pod", "shell", "--now")
+			u.does("wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
+			all := tapesFromNowOn(t)
+			p := u.sitsDown("attach", "-it", "--quiet", "shell")
+			p.waitsForSize("43 132")
+			p.types("echo att''ached; exec sleep 1000\n")
+			p.sees("attached\r\n")
+			if err := p.cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			p.leaves()
+			c := all.next()
+			if c.Verb != "attach" || len(c.Gaps) > 0 {
+				t.Errorf("the summary is %+v, want an attach without gaps", c.Summary)
+			}
+			// Until kubectl has the terminal its way, that itself shows what is typed.
+			saw, _ := bytes.CutPrefix(p.screen.Bytes(), []byte(untilSize("43 132")+"\r\n"))
+			c.has("stdout", c.Streams.Stdout, saw)
+		})
+	}
+}
+
 // sitsDown runs kubectl in a terminal of 132 columns and 43 rows.
 func (u user) sitsDown(args ...string) *person {
 	u.t.Helper()

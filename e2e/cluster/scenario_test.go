@@ -28,6 +28,7 @@ type want struct {
 	// stdout and stderr are what the session's must be, to the byte. Nil stands
 	// for a terminal's, whose bytes depend on times.
 	stdout, stderr []byte
+	file           []byte // what the tar archive is of that stdout must be
 	size           string // of the terminal at first, COLSxROWS
 
 	protocol string // in which it reached the runtime; "": spdy
@@ -42,6 +43,9 @@ var load = func() []byte {
 	_, _ = rand.Read(b) // never fails
 	return b
 }()
+
+// big is 64 MB that are no text.
+var big = bytes.Repeat(load, 7)[:64_000_000]
 
 var scenarios = []scenario{
 	{
@@ -121,11 +125,10 @@ var scenarios = []scenario{
 	{
 		name: "a file in and out",
 		// It asks whether the target is a directory, and unpacks. What it copies
-		// out is a tar archive, whose bytes are tar's own.
-		sessions: []want{{verb: "exec", exit: 1, stdout: []byte{}}, {verb: "exec", stdout: []byte{}, certain: true}, {verb: "exec"}},
+		// out is a tar archive.
+		sessions: []want{{verb: "exec", exit: 1, stdout: []byte{}}, {verb: "exec", stdout: []byte{}, certain: true}, {verb: "exec", file: big}},
 		run: func(u user) answer {
 			there, back := filepath.Join(u.t.TempDir(), "there"), filepath.Join(u.t.TempDir(), "back")
-			big := bytes.Repeat(load, 7)[:64_000_000]
 			if err := os.WriteFile(there, big, 0o600); err != nil {
 				u.t.Fatal(err)
 			}
@@ -160,8 +163,13 @@ func aPod(name string, more ...string) []string {
 // beside what is typed, and not in order with it.
 func (p *person) waitsForSize(rowsAndCols string) {
 	p.t.Helper()
-	p.types(fmt.Sprintf("until stty size | grep -qx '%s'; do :; done; stty size\n", rowsAndCols))
+	p.types(untilSize(rowsAndCols) + "\n")
 	p.sees("\r\n" + rowsAndCols + "\r\n")
+}
+
+// untilSize returns the line that is typed for that.
+func untilSize(rowsAndCols string) string {
+	return fmt.Sprintf("until stty size | grep -qx '%s'; do :; done; stty size", rowsAndCols)
 }
 
 // short is an answer as a test's message can have it.

@@ -1,11 +1,13 @@
 package cluster_test
 
 import (
+	"archive/tar"
 	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"testing"
 	"time"
@@ -90,6 +92,9 @@ func (c tape) is(w want) {
 	}
 	c.has("stdout", c.Streams.Stdout, w.stdout)
 	c.has("stderr", c.Streams.Stderr, w.stderr)
+	if w.file != nil {
+		c.hasFile(w.file)
+	}
 	if protocol := cmp.Or(w.protocol, "spdy"); c.Protocol != protocol || c.Subprotocol != "v4.channel.k8s.io" {
 		c.t.Errorf("the session's protocol is %s, %s; want %s, v4.channel.k8s.io", c.Protocol, c.Subprotocol, protocol)
 	}
@@ -111,6 +116,23 @@ func (c tape) has(stream string, count *session.Count, want []byte) {
 	}
 	if count == nil || count.Bytes != int64(len(want)) {
 		c.t.Errorf("the summary has for %s %+v, want %d bytes", stream, count, len(want))
+	}
+}
+
+// hasFile fails the test unless the cast's stdout is a tar archive of one such
+// file.
+func (c tape) hasFile(want []byte) {
+	c.t.Helper()
+	recorded := exectape(c.t, "cat", "--stream=stdout", c.ID)
+	archive := tar.NewReader(bytes.NewReader(recorded))
+	if _, err := archive.Next(); err != nil {
+		c.t.Fatalf("%d bytes are recorded on stdout: %v", len(recorded), err)
+	}
+	if got, err := io.ReadAll(archive); err != nil || !bytes.Equal(got, want) {
+		c.t.Errorf("%d bytes of a file are recorded, which are not the %d that were copied: %v", len(got), len(want), err)
+	}
+	if count := c.Streams.Stdout; count == nil || count.Bytes != int64(len(recorded)) {
+		c.t.Errorf("the summary has for stdout %+v, want %d bytes", count, len(recorded))
 	}
 }
 
