@@ -102,11 +102,15 @@ func inside(m *testing.M) (code int, err error) {
 	err = errors.Join(err, runtime.Close())
 	if code == 0 && err == nil {
 		// Kubernetes' client and server wait half a minute for streams of a
-		// connection that has ended, and for ever for what is still open in one
-		// that they close after its peer did (spdystream/connection.go, shutdown).
+		// connection that has ended. For ever they wait for what is still open in one
+		// that they close after its peer did (spdystream/connection.go, shutdown),
+		// and for the reply to a stream that came last (stream.go, waitWriteReply):
+		// who writes to it, and waits for that.
 		err = goleak.Find(
 			goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).shutdown"),
 			goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Connection).shutdown.func1"),
+			goleak.IgnoreAnyFunction("github.com/moby/spdystream.(*Stream).waitWriteReply"),
+			goleak.IgnoreAnyFunction("exectape/e2e/local.processes.Exec"),
 			goleak.IgnoreTopFunction("github.com/moby/spdystream.(*Stream).WaitTimeout"),
 			goleak.IgnoreAnyFunction("k8s.io/cri-streaming/pkg/streaming/remotecommand.(*v4ProtocolHandler).waitForStreams"))
 	}
