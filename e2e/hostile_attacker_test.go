@@ -111,7 +111,7 @@ func (a *attacker) leaves(goodbye func(received []byte) bool) {
 	if err := a.line().ClientEnded(patiently(a.t)); err != nil {
 		a.t.Fatalf("the client's end never reached containerd: %v", err)
 	}
-	_ = a.line().Close()
+	_ = a.line().CloseServer()
 	if err := <-a.left; isTimeout(err) {
 		a.t.Fatalf("the connection never ended; received: %.1000q", a.wire.received.Bytes())
 	}

@@ -29,8 +29,9 @@ type Line struct {
 	FromClient transcript.Transcript // closed when the client has no more to say
 	FromServer transcript.Transcript
 
-	server *net.TCPConn
-	close  func() error
+	server      *net.TCPConn
+	closeServer func() error
+	close       func() error // that, and the client's side
 }
 
 // Say says something to the server as if the client did, who is not asked. It
@@ -91,7 +92,8 @@ func (t *Tap) accept() {
 			_ = client.Close()
 			continue
 		}
-		l := &Line{server: server, close: sync.OnceValue(func() error { return errors.Join(client.Close(), server.Close()) })}
+		l := &Line{server: server, closeServer: sync.OnceValue(server.Close)}
+		l.close = sync.OnceValue(func() error { return errors.Join(client.Close(), l.closeServer()) })
 		t.ended.Go(func() { pass(server, client, &l.FromClient) })
 		t.ended.Go(func() { pass(client, server, &l.FromServer) })
 		t.lines <- l
@@ -121,6 +123,10 @@ func (f forward) Write(p []byte) (int, error) {
 
 // Close cuts the line on both sides. It may be called more than once.
 func (l *Line) Close() error { return l.close() }
+
+// CloseServer ends the line at the server's side. What that has said until then
+// still passes.
+func (l *Line) CloseServer() error { return l.closeServer() }
 
 // ClientEnded waits until the client has no more to say.
 func (l *Line) ClientEnded(ctx context.Context) error { return closed(ctx, &l.FromClient) }
