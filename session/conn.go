@@ -232,12 +232,13 @@ func (c *Conn) failure(from Direction) string {
 func (c *Conn) decode(from Direction, p []byte) (undecoded *Undecodable) {
 	if c.broken[from] == nil {
 		err := c.dec.Feed(from, p, c.feed)
-		if !errors.As(err, &undecoded) {
+		// Into a variable of its own this would allocate for all that passes.
+		if !errors.As(err, &c.broken[from]) {
 			return nil
 		}
+		undecoded = c.broken[from]
 		p = undecoded.Rest
 		undecoded.Rest = nil
-		c.broken[from] = undecoded
 	}
 	c.emit(Event{Kind: Raw, From: from, Data: p})
 	return undecoded
