@@ -2,10 +2,12 @@ package e2e_test
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"testing"
 )
@@ -18,38 +20,58 @@ const portRange = "/proc/sys/net/ipv4/ip_local_port_range"
 func TestAProbeIsNotTakenForASessionThatHasEnded(t *testing.T) {
 	needsNode(t)
 	for i, w := range redirects {
-		first := 20_000 + 100*i // where nobody is given one
-		last := first + 15
-		t.Run(w.name, func(t *testing.T) {
-			e := start(t, w.env...)
-			for port := first; port <= last; port++ {
-				asks(t, port)
-			}
-			e.stop()
-			usual, err := os.ReadFile(portRange)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = os.WriteFile(portRange, usual, 0) })
-			if err := os.WriteFile(portRange, fmt.Append(nil, first, last), 0); err != nil {
-				t.Fatal(err)
-			}
-			e.start() // for which a probe must succeed
-			if err := os.WriteFile(portRange, usual, 0); err != nil {
-				t.Fatal(err)
-			}
-			hello(t, direct)
-			e.recorded()
-		})
+		t.Run(w.name, func(t *testing.T) { notTakenForASession(t, w, 20_000+100*i, streamingServer) })
 	}
+	t.Run("IPv6", func(t *testing.T) {
+		target, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv6loopback})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nothing := http.Server{Handler: http.NotFoundHandler()}
+		served := make(chan error, 1)
+		go func() { served <- nothing.Serve(target) }()
+		defer func() {
+			_ = nothing.Close()
+			if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+				t.Error(err)
+			}
+		}()
+		notTakenForASession(t, byNFT, 20_200, target.Addr().(*net.TCPAddr).AddrPort())
+	})
 }
 
-// asks asks the runtime for nothing in particular, from that port, and ends the
-// connection.
-func asks(t *testing.T, port int) {
+// notTakenForASession has sessions end at all ports that connect(2) takes of the
+// sixteen from first on, which nobody else is given, and starts an exectape that
+// is given no other ones.
+func notTakenForASession(t *testing.T, w way, first int, target netip.AddrPort) {
 	t.Helper()
-	from := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}
-	conn, err := net.DialTCP("tcp", from, net.TCPAddrFromAddrPort(streamingServer))
+	e := start(t, append(w.env, fmt.Sprintf("EXECTAPE_TARGETS=%v,%v", streamingServer, target))...)
+	usual, err := os.ReadFile(portRange)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.WriteFile(portRange, usual, 0) })
+	if err := os.WriteFile(portRange, fmt.Append(nil, first, first+15), 0); err != nil {
+		t.Fatal(err)
+	}
+	// The other half is left to bind(2).
+	for taken := make(map[int]bool); len(taken) < 8; {
+		taken[asks(t, target)] = true
+	}
+	e.stop()
+	e.start() // for which a probe must succeed
+	if err := os.WriteFile(portRange, usual, 0); err != nil {
+		t.Fatal(err)
+	}
+	hello(t, direct)
+	e.recorded()
+}
+
+// asks asks target for nothing in particular, ends the connection, and returns
+// the port that it had.
+func asks(t *testing.T, target netip.AddrPort) int {
+	t.Helper()
+	conn, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(target))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,4 +90,5 @@ func asks(t *testing.T, port int) {
 	if answer.StatusCode != http.StatusNotFound {
 		t.Errorf("the answer is %s", answer.Status)
 	}
+	return conn.LocalAddr().(*net.TCPAddr).Port
 }

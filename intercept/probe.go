@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -44,11 +45,14 @@ func (s *Server) Probe(ctx context.Context) error {
 }
 
 // probeTry is how long one connection has. The kernel may take one for a session
-// that has ended: see probeFrom.
+// that has ended: see beginProbe.
 const probeTry = probeWait / 2
 
 // errNotAccepted is why a probe that got nowhere is tried again.
 var errNotAccepted = errors.New("it was not accepted")
+
+// probePause is between two tries.
+const probePause = 10 * time.Millisecond
 
 func (s *Server) probe(ctx context.Context, at netip.AddrPort) error {
 	for {
@@ -58,39 +62,40 @@ func (s *Server) probe(ctx context.Context, at netip.AddrPort) error {
 		if !errors.Is(err, errNotAccepted) {
 			return err
 		}
-		if ctx.Err() != nil {
+		select {
+		case <-time.After(probePause):
+		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
 		}
 	}
 }
 
-// probeFrom returns where a probe's connection begins: with IPv4 an address that
-// no session's does. Connection tracking remembers a session for minutes after
-// its end. While no rule hooks it, as before ours are there, it doesn't see new
-// connections, and tells that session's original destination of one that has
-// its addresses and ports.
-func probeFrom(at netip.AddrPort) *net.TCPAddr {
-	if at.Addr() != netip.AddrFrom4([4]byte{127, 0, 0, 1}) {
-		return nil
+// beginProbe has a probe's connection begin where no session's does. Connection
+// tracking remembers a session for minutes after its end. While no rule hooks it,
+// as before ours are there, it doesn't see new connections, and tells that
+// session's original destination of one that has its addresses and ports.
+func beginProbe(_, address string, c syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || !at.Addr().IsLoopback() {
+		return err
 	}
-	return &net.TCPAddr{IP: apart[:]}
+	var sockErr error
+	err = c.Control(func(fd uintptr) { sockErr = beginApart(int(fd), at.Addr()) })
+	return errors.Join(err, sockErr)
 }
 
 func (s *Server) probeOnce(ctx context.Context, at netip.AddrPort) error {
 	word, heard := s.probes.begin()
 	defer s.probes.end(word)
-	d := net.Dialer{}
-	if from := probeFrom(at); from != nil {
-		d.LocalAddr = from
-	}
+	d := net.Dialer{Control: beginProbe}
 	conn, err := d.DialContext(ctx, "tcp", at.String())
 	if err != nil {
-		return err
+		return notAccepted(err)
 	}
 	defer conn.Close()
 	_ = conn.(*net.TCPConn).SetLinger(0) // no TIME_WAIT every second
 	if _, err := conn.Write(word[:]); err != nil {
-		return err
+		return notAccepted(err)
 	}
 	select {
 	case err := <-heard:
@@ -98,6 +103,15 @@ func (s *Server) probeOnce(ctx context.Context, at netip.AddrPort) error {
 	case <-ctx.Done():
 		return errNotAccepted
 	}
+}
+
+// notAccepted marks the error of a connection that was reset, as one is that the
+// kernel took for a session's whose target is none of ours.
+func notAccepted(err error) error {
+	if errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE) {
+		return fmt.Errorf("%w: %w", errNotAccepted, err)
+	}
+	return err
 }
 
 // begin makes a secret, and returns it and where to hear of it.

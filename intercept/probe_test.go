@@ -2,12 +2,14 @@ package intercept_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -41,6 +43,42 @@ func TestAProbeFailsWhereNothingAccepts(t *testing.T) {
 	cancel()
 	if err := server.Probe(ctx); err == nil {
 		t.Error("the probe's time was over, and it succeeds")
+	}
+}
+
+// So may a probe be, which the kernel takes for a session that has ended.
+func TestAProbeThatIsResetIsTriedAgain(t *testing.T) {
+	sharing := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		var sockErr error
+		err := c.Control(func(fd uintptr) { sockErr = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+		return errors.Join(err, sockErr)
+	}}
+	listen := func(at string) *net.TCPListener {
+		ln, err := sharing.Listen(t.Context(), "tcp", at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ln.(*net.TCPListener)
+	}
+	server, _, _ := serveRedirectsAt(t, listen("127.0.0.1:0"))
+	resetter := listen(server.listener.Addr().String()) // the kernel gives it one in two
+	var resetting sync.WaitGroup
+	resetting.Go(func() {
+		for {
+			conn, err := resetter.AcceptTCP()
+			if err != nil {
+				return
+			}
+			_ = conn.SetLinger(0)
+			_ = conn.Close()
+		}
+	})
+	defer resetting.Wait()
+	defer resetter.Close()
+	for range 8 {
+		if err := server.Probe(within(t, patience)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -150,9 +188,14 @@ type redirecting struct {
 
 func serveRedirects(t *testing.T) (server redirecting, logs *observer.ObservedLogs, stop func()) {
 	t.Helper()
+	return serveRedirectsAt(t, listenLoopback(t))
+}
+
+func serveRedirectsAt(t *testing.T, ln *net.TCPListener) (server redirecting, logs *observer.ObservedLogs, stop func()) {
+	t.Helper()
 	core, logs := observer.New(zap.DebugLevel)
 	log := zap.New(core)
-	server = redirecting{&intercept.Server{HeadTimeout: patience, Log: log, Noise: log}, listenLoopback(t)}
+	server = redirecting{&intercept.Server{HeadTimeout: patience, Log: log, Noise: log}, ln}
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(server.listener) }()
 	stop = sync.OnceFunc(func() {
