@@ -1,6 +1,7 @@
 package sink_test
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -50,7 +51,7 @@ func aDisk(t *testing.T, kind string, options ...string) (path string, ok bool) 
 		command(t, "mkfs."+kind, "-q", source)
 		options = append(options, "loop")
 	} else {
-		options = append(options, "size=16m")
+		options = append([]string{"size=16m"}, options...) // the last one counts
 	}
 	command(t, "mount", "-t", kind, "-o", strings.Join(options, ","), source, path)
 	t.Cleanup(func() { command(t, "umount", "--lazy", path) })
@@ -83,7 +84,7 @@ func newDiskDir(t *testing.T, path string, o sink.Options) *diskDir {
 	d := &diskDir{t: t, path: filepath.Join(path, "casts"), said: make(chan string, 1000)}
 	log := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(io.Discard), zapcore.InfoLevel),
 		zap.Hooks(func(e zapcore.Entry) error { d.said <- e.Message; return nil }))
-	o.Version, o.Timeout = 2, sinkTimeout
+	o.Version, o.Timeout = 2, cmp.Or(o.Timeout, sinkTimeout)
 	var err error
 	d.Dir, err = sink.OpenDir(d.path, o, log)
 	must(t, err)
