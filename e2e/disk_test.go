@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -72,6 +73,23 @@ func freeze(t *testing.T, disk string) (thaw func()) {
 	return thaw
 }
 
+// readOnly makes the disk that an exectape keeps its casts on read-only, for it
+// and for those that there are.
+func readOnly(t *testing.T, e *exectape) (mend func()) {
+	t.Helper()
+	restore, err := e.running.ReadOnly(append(e.files(".cast.part"), e.casts)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mend = sync.OnceFunc(func() {
+		if err := restore(); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(mend)
+	return mend
+}
+
 // startOn starts an exectape that keeps its casts on a disk.
 func startOn(t *testing.T, disk string, env ...string) *exectape {
 	t.Helper()
@@ -80,6 +98,9 @@ func startOn(t *testing.T, disk string, env ...string) *exectape {
 	e.start()
 	return e
 }
+
+// disk is where the disk is mounted that startOn was given.
+func (e *exectape) disk() string { return filepath.Dir(e.casts) }
 
 // wantAllOf fails the test unless what a user saw is in the recording, but for
 // as many bytes as its gaps say.
@@ -126,23 +147,49 @@ func TestADiskThatHangsHoldsUpNoSession(t *testing.T) {
 	}
 }
 
+func TestWhenADiskIsReadOnlyForAWhileNothingIsLostButWhatPassedMeanwhile(t *testing.T) {
+	needsNode(t)
+	e := startOn(t, disk(t, "ext4"), bySOCKS5.env...)
+	u := run(t, bySOCKS5.kubelet, app, cat)
+	u.types("before\n")
+	u.sees("before\n")
+	mend := readOnly(t, e)
+	for _, word := range []string{"taken\n", "lost\n", "lost, too\n"} {
+		u.types(word)
+		u.sees(word)
+	}
+	e.logs("casts can't be written")
+	mend()
+	e.logs("casts are written again")
+	u.types("after\n")
+	u.sees("after\n")
+	u.endsStdin()
+	seen := u.leaves()
+	r := e.recorded()
+	r.wantAllOf(seen)
+	wantSame(t, "the recorded stdout", r.cat("stdout"), []byte("before\ntaken\nafter\n"))
+	if len(r.Gaps) != 1 || !strings.HasSuffix(r.Gaps[0].Reason, "read-only file system") {
+		t.Errorf("the gaps are %+v, want one, and why", r.Gaps)
+	}
+}
+
 func TestADiskThatTakesNothingEndsSessionsIfThatIsThePolicy(t *testing.T) {
 	needsNode(t)
 	for _, test := range []struct {
 		name, kind string
-		trouble    func(*testing.T, string) (mend func())
+		trouble    func(*testing.T, *exectape) (mend func())
 		why        string
 	}{
-		{"it hangs", "ext4", freeze, "the disk has not answered for 500ms"},
-		{"another program has filled it", "tmpfs", fill, "no space left on device"},
+		{"it hangs", "ext4", func(t *testing.T, e *exectape) func() { return freeze(t, e.disk()) }, "the disk has not answered for 500ms"},
+		{"another program has filled it", "tmpfs", func(t *testing.T, e *exectape) func() { return fill(t, e.disk()) }, "no space left on device"},
+		{"it turns read-only", "ext4", readOnly, "read-only file system"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			disk := disk(t, test.kind)
-			e := startOn(t, disk, append(bySOCKS5.env, "EXECTAPE_FAIL_POLICY=closed")...)
+			e := startOn(t, disk(t, test.kind), append(bySOCKS5.env, "EXECTAPE_FAIL_POLICY=closed")...)
 			u := run(t, bySOCKS5.kubelet, app, cat)
 			u.types("before\n")
 			u.sees("before\n")
-			mend := test.trouble(t, disk)
+			mend := test.trouble(t, e)
 			taken := strings.Repeat("taken\n", 1000) // more than the last page has room for
 			u.types(taken)
 			seen := u.leaves()

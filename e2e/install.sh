@@ -19,6 +19,7 @@ need 'dpkg-query -W busybox-static' busybox-static # the one in a VM's initramfs
 need 'command -v mkfs.ext4' e2fsprogs
 need 'command -v ip' iproute2
 need 'command -v nsenter && command -v unshare' util-linux
+need 'command -v strace' strace
 need 'command -v asciinema' asciinema
 need 'command -v nginx' nginx
 
