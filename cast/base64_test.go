@@ -20,10 +20,24 @@ func random(n int) []byte {
 func TestBase64IsThatOfTheStandardLibrary(t *testing.T) {
 	for n := range 200 {
 		p := random(n)
-		if got, want := string(appendBase64([]byte("x"), p)), "x"+base64.StdEncoding.EncodeToString(p); got != want {
-			t.Fatalf("%x: got %s, want %s", p, got, want)
-		}
+		sameBase64(t, p[:n:n])
 	}
+}
+
+func sameBase64(t *testing.T, p []byte) {
+	t.Helper()
+	want := "x" + base64.StdEncoding.EncodeToString(p)
+	if got := string(appendBase64([]byte("x"), p)); got != want {
+		t.Fatalf("%x: got %s, want %s", p, got, want)
+	}
+	if got := string(appendSixes([]byte("x"), p)); got != want {
+		t.Fatalf("%x, by sixes: got %s, want %s", p, got, want)
+	}
+}
+
+func FuzzBase64(f *testing.F) {
+	f.Add(random(100))
+	f.Fuzz(sameBase64)
 }
 
 // runByRunes is the plainest way to find what [run] does.
@@ -51,7 +65,7 @@ func runByRunes(p []byte) (n int, isText bool) {
 
 func TestTextIsFoundWhereverItBegins(t *testing.T) {
 	texts := []string{"", "short", "a line that is long enough for a line\n", "größer, kürzer, ähnlich, öfter und überall", "→→→→→→→→→→→→", "😀😀😀😀😀😀😀😀"}
-	for n := range 80 {
+	for n := range 160 {
 		for _, text := range texts {
 			p := bytes.Join([][]byte{random(n), []byte(text), random(n % 7), []byte(text), {0xff}}, nil)
 			got, isText := run(p)
@@ -90,6 +104,12 @@ func BenchmarkBinary(b *testing.B) {
 		b.SetBytes(int64(len(p)))
 		for b.Loop() {
 			appendBase64(dst, p)
+		}
+	})
+	b.Run("base64 by sixes", func(b *testing.B) {
+		b.SetBytes(int64(len(p)))
+		for b.Loop() {
+			appendSixes(dst, p)
 		}
 	})
 	b.Run("base64 of the standard library", func(b *testing.B) {

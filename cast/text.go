@@ -19,6 +19,7 @@ func run(p []byte) (n int, isText bool) {
 		return text, true
 	}
 	for n = text; len(p)-n >= minText; {
+		n += noText(p[n:])
 		if broken := lastBroken(p[n : n+minText]); broken >= 0 {
 			n += broken + 1
 			continue
@@ -29,6 +30,20 @@ func run(p []byte) (n int, isText bool) {
 		n += max(text, 1)
 	}
 	return len(p), false
+}
+
+// noText returns how much of p, which has at least minText bytes, is before any
+// text that has as many: such a text has all of a step in it, and so none of those
+// that are broken. It leaves at least minText bytes.
+func noText(p []byte) (n int) {
+	const step = minText / 2
+	for rest := p; len(rest) >= minText; rest = rest[step:] {
+		if broken(binary.LittleEndian.Uint64(rest))|broken(binary.LittleEndian.Uint64(rest[8:])) == 0 {
+			break
+		}
+		n += step
+	}
+	return max(n-step, 0)
 }
 
 // lastBroken returns the index of the last of p's bytes, of which there are at
