@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/netip"
 	"slices"
-	"time"
 
 	"exectape/session"
 	"exectape/sockdiag"
@@ -15,7 +14,7 @@ import (
 type Finder struct {
 	proc  string
 	asked chan *question
-	known []int // Run's: who was found before, the last one first
+	known []*caller // Run's: who was found before, the last one first
 }
 
 // A question is a socket whose process is looked for.
@@ -24,16 +23,23 @@ type question struct {
 	answer chan session.Peer // has room for it
 }
 
-// maxAsked bounds how many questions wait; beyond, only the kernel is asked. And
-// maxKnown how many processes are looked at before all others: a node has one
+// A caller is a process that has opened connections.
+type caller struct {
+	pid   int
+	files []int // where they were among its open files, the last one first
+}
+
+// maxAsked bounds how many questions wait; beyond, only the kernel is asked.
+// maxKnown is how many processes are looked at before all others: a node has one
 // kubelet, but somebody may be using crictl.
 const (
 	maxAsked = 1024
 	maxKnown = 8
 )
 
-// rest is how many times as long as a search took there is none.
-const rest = 10
+// near is how many of a caller's files are looked at before the rest: of those
+// that were found to be connections the last ones, and as many behind the last.
+const near = 8
 
 // New returns a Finder that looks below proc, which is /proc.
 func New(proc string) *Finder {
@@ -59,71 +65,77 @@ func (f *Finder) Find(local, remote netip.AddrPort) <-chan session.Peer {
 
 // Run answers until ctx ends.
 func (f *Finder) Run(ctx context.Context) {
-	var missing []*question // not to be found among the known ones
-	var search <-chan time.Time
-	var rested time.Time
+	known, all := search{among: f.callers}, search{among: f.pids}
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case q := <-f.asked:
-			switch {
-			case f.amongKnown(q):
-			case len(missing) == maxAsked:
-				q.unknown()
-			default:
-				missing = append(missing, q)
-				if search == nil {
-					search = time.After(time.Until(rested))
-				}
+			if !f.nearby(q) {
+				known.add(q)
 			}
-		case <-search:
-			begin := time.Now()
-			f.search(missing)
-			missing, search = nil, nil
-			rested = time.Now().Add(rest * time.Since(begin))
+		case <-known.due:
+			for _, q := range f.do(&known) {
+				all.add(q)
+			}
+		case <-all.due:
+			for _, q := range f.do(&all) {
+				q.unknown()
+			}
 		}
 	}
 }
 
-// amongKnown answers q if a process has its socket that had one before.
-func (f *Finder) amongKnown(q *question) bool {
-	for _, pid := range f.known {
-		if inodes, _ := f.sockets(pid); slices.Contains(inodes, q.socket.Inode) {
-			f.found(q, pid)
-			return true
+// nearby answers q if the socket is where a caller is likely to have it. A process
+// is given the lowest number for a file that is free: mostly that of one that it
+// has closed, or the next.
+func (f *Finder) nearby(q *question) bool {
+	for _, c := range f.known {
+		at := func(file int) bool {
+			inode, ok := sockdiag.OpenSocket(f.path(c.pid), file)
+			return ok && inode == q.socket.Inode
+		}
+		for i := range c.files {
+			if file := c.files[i]; at(file) {
+				f.found(q, c.pid, file)
+				return true
+			}
+		}
+		for i := range near {
+			if file := c.files[0] + 1 + i; at(file) {
+				f.found(q, c.pid, file)
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// search answers all of missing.
-func (f *Finder) search(missing []*question) {
-	for _, pid := range f.pids() {
-		inodes, _ := f.sockets(pid) // it has ended, or is not ours to see
-		missing = slices.DeleteFunc(missing, func(q *question) bool {
-			found := slices.Contains(inodes, q.socket.Inode)
-			if found {
-				f.found(q, pid)
-			}
-			return found
-		})
-		if len(missing) == 0 {
-			return
-		}
-	}
-	for _, q := range missing {
-		q.unknown()
-	}
-}
-
 // found answers q, and remembers who it was.
-func (f *Finder) found(q *question, pid int) {
+func (f *Finder) found(q *question, pid, file int) {
 	p := session.Peer{UID: q.socket.UID, PID: pid}
 	p.Name, p.Executable = f.describe(pid)
 	q.answer <- p
-	f.known = slices.DeleteFunc(f.known, func(other int) bool { return other == pid })
-	f.known = append([]int{pid}, f.known[:min(len(f.known), maxKnown-1)]...)
+	c := &caller{pid: pid}
+	if i := slices.IndexFunc(f.known, func(c *caller) bool { return c.pid == pid }); i >= 0 {
+		c = f.known[i]
+	}
+	c.files = first(c.files, file, near)
+	f.known = first(f.known, c, maxKnown)
+}
+
+// first returns all with one at its beginning, and at most so many.
+func first[T comparable](all []T, one T, most int) []T {
+	all = slices.DeleteFunc(all, func(other T) bool { return other == one })
+	return slices.Insert(all[:min(len(all), most-1)], 0, one)
+}
+
+// callers returns the processes that are known.
+func (f *Finder) callers() (pids []int) {
+	for _, c := range f.known {
+		pids = append(pids, c.pid)
+	}
+	return pids
 }
 
 // unknown answers with what the kernel said.

@@ -203,9 +203,24 @@ func TestQuestionsThatFindNobodyLookingAreBounded(t *testing.T) {
 func BenchmarkFindingWhoIsKnown(b *testing.B) {
 	f := running(b, "/proc")
 	ln := listen(b)
-	called(b, "kubelet", ln)
-	local, remote := accepted(b, ln)
+	for range 300 { // in our own hands, as in a kubelet's
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = conn.Close() })
+		accepted(b, ln)
+	}
 	for b.Loop() {
-		answer(b, f.Find(local, remote))
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			b.Fatal(err)
+		}
+		other, err := ln.Accept()
+		if err != nil {
+			b.Fatal(err)
+		}
+		answer(b, f.Find(addrOf(conn.LocalAddr()), addrOf(conn.RemoteAddr())))
+		_, _ = conn.Close(), other.Close()
 	}
 }

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"exectape/sockdiag"
 )
 
 // maxFiles bounds how many of a process's open files are looked at. A kubelet has
@@ -34,11 +32,6 @@ func (f *Finder) pids() (all []int) {
 	slices.Sort(all)
 	slices.Reverse(all)
 	return all
-}
-
-// sockets returns the inodes of those that a process has.
-func (f *Finder) sockets(pid int) ([]uint32, error) {
-	return sockdiag.Inodes(f.path(pid), maxFiles)
 }
 
 // describe returns a process's name and its executable. Where it is another

@@ -88,11 +88,10 @@ func (c *census) visit(directory string, p process) {
 
 // files notes which of p's open files are sockets.
 func (c *census) files(directory string, p process) error {
-	inodes, err := sockdiag.Inodes(directory, -1)
-	for _, inode := range inodes {
+	return sockdiag.OpenSockets(directory, -1, func(_ int, inode uint32) bool {
 		c.sockets[inode] = p
-	}
-	return err
+		return true
+	})
 }
 
 // isRoots reports whether a process is root's by all four of its users: the
