@@ -16,17 +16,19 @@ type exec struct {
 	path      string
 	watch     int32 // of the directory, while not all of it is known; 0: none
 
-	id       string // "": no FIFO is there yet
-	own      bool   // it is its container's
-	unseen   bool   // it ended before its FIFOs were seen
-	stdin    bool
-	old      bool // it was there when the index was made
-	ended    bool
-	starting bool     // its process has not been started: that would have been seen
-	process  *process // what it runs; nil: not known
-	read     bool     // something that it wrote to its stdout was read
-	silent   bool     // nothing was: that would have been seen
-	fifos    []int32  // their watches
+	id      string // "": no FIFO is there yet
+	own     bool   // it is its container's
+	unseen  bool   // it ended before its FIFOs were seen
+	stdin   bool
+	old     bool     // it was there when the index was made
+	process *process // what it runs; nil: not known
+	fifos   []int32  // their watches
+
+	// When that was heard: never, as long as it would have been and was not; 0, if
+	// it may have been at any time.
+	started moment // its process was
+	read    moment // something that it wrote to its stdout was
+	ended   moment // its FIFOs are gone
 
 	matching
 }
@@ -36,13 +38,15 @@ func (x *index) addIO(c *container, name string) {
 	if c.execs[name] != nil {
 		return
 	}
-	e := &exec{container: c, path: filepath.Join(x.top, c.id, "io", name), old: x.scanning}
-	e.starting = c.bundle != 0 && x.writesPids(c) && !x.scanning
+	e := &exec{container: c, path: filepath.Join(x.top, c.id, "io", name), old: x.scanning, ended: never}
+	if c.bundle != 0 && x.writesPids(c) && !x.scanning {
+		e.started = never
+	}
 	c.execs[name] = e
 	wd, err := x.watch(watched{path: e.path, container: c, exec: e}, unix.IN_CREATE)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		x.removeIO(c, name) // it was quick
+		x.removeIO(c, name, 0) // it was quick
 		return
 	case err != nil:
 		x.unwatched[c.id] = true
@@ -85,20 +89,20 @@ func (x *index) seen(e *exec, file string) {
 	}
 }
 
-func (x *index) removeIO(c *container, name string) {
+func (x *index) removeIO(c *container, name string, at moment) {
 	e := c.execs[name]
 	if e == nil {
 		return
 	}
 	x.unwatch(e.watch)
 	x.unlisten(e)
-	e.watch, e.ended = 0, true
+	e.watch, e.ended = 0, at
 	delete(c.execs, name)
 	if e.own {
 		return
 	}
 	if e.id == "" {
-		e.unseen, e.starting = true, false // whatever it did was not seen
+		e.unseen, e.started = true, 0 // whatever it did was not seen
 		x.made(e)
 	}
 	x.gone(e)
@@ -129,10 +133,10 @@ func (x *index) writesPids(c *container) bool {
 
 // started takes that the process of an exec has been started: runc has written
 // its pid.
-func (x *index) started(c *container, file string) {
+func (x *index) started(c *container, file string, at moment) {
 	for _, e := range c.execs {
 		if e.id+".pid" == file {
-			e.starting, c.pids = false, true
+			e.started, c.pids = min(e.started, at), true
 		}
 	}
 }

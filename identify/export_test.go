@@ -1,6 +1,10 @@
 package identify
 
-import "golang.org/x/sys/unix"
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
 
 // Shut is what Run does last. Without Run, a Resolver sees what has happened
 // whenever it is asked something.
@@ -11,6 +15,12 @@ func (r *Resolver) Shut() {
 
 // CatchUp is what Run does whenever something happens.
 func (r *Resolver) CatchUp() {
+	if r.runs != nil {
+		r.runs.catchUp()
+		for len(r.runs.found) > 0 {
+			r.runsThere(<-r.runs.found)
+		}
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.catchUp()
@@ -23,11 +33,15 @@ func (r *Resolver) Traces() int { return len(r.traces) + len(r.ended) }
 const StartTime = startTime
 
 // Unheard returns how much has happened to processes that the Resolver has not
-// taken, in bytes of inotify's.
-func (r *Resolver) Unheard() (int, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return unix.IoctlGetInt(r.runs.in.fd, unix.TIOCINQ)
+// heard of, in bytes of inotify's.
+func (r *Resolver) Unheard() (int, error) { return r.runs.in.unheard() }
+
+// UnheardOfExecs returns that of execs.
+func (r *Resolver) UnheardOfExecs() (int, error) { return r.ear.Load().unheard() }
+
+func (in *inotify) unheard() (size int, err error) {
+	controlErr := in.raw.Control(func(fd uintptr) { size, err = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	return size, errors.Join(controlErr, err)
 }
 
 // Busy has the Resolver be finding something out until release is called.

@@ -28,18 +28,20 @@ func (x *index) listen(e *exec) {
 			// What it wrote before would not be seen. But nobody reads that before
 			// its pid is written (containerd, runtime/v2/runc, exec.go).
 			_, err := os.Lstat(filepath.Join(x.bundles, e.container.id, e.id+".pid"))
-			e.silent = e.starting && errors.Is(err, fs.ErrNotExist)
+			if e.started == never && errors.Is(err, fs.ErrNotExist) {
+				e.read = never
+			}
 		}
 	}
 }
 
 // passed takes that something has passed through one of e's FIFOs.
-func (x *index) passed(e *exec, fifo string) {
+func (x *index) passed(e *exec, fifo string, at moment) {
 	if fifo == "stdout" {
-		e.read, e.silent = true, false
+		e.read = at
 		return
 	}
-	x.fed(e)
+	x.fed(e, at)
 }
 
 // unlisten ends that.

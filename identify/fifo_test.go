@@ -74,6 +74,26 @@ func TestWhoeverShowsSomethingHasAnExecThatWasRead(t *testing.T) {
 	}
 }
 
+// Who is busy may take long to make something of what happens.
+func TestWhatHappensBehindASessionsOutputIsNotTakenForItsBeginning(t *testing.T) {
+	w := twoAlike(t, beginnings["SPDY"])
+	w.passes(w.inb, "e2-stdout")
+	release := w.r.Busy()
+	shown := make(chan struct{})
+	go func() { w.one.shows(); close(shown) }()
+	until(t, "the session has heard what happened before", func() bool {
+		unheard, err := w.r.UnheardOfExecs()
+		w.must(err)
+		return unheard == 0
+	})
+	w.passes(w.ina, "e1-stdout")
+	release()
+	<-shown
+	w.other.shows()
+	w.one.want(t, "exact shop/web/b")
+	w.other.want(t, "exact shop/web/a")
+}
+
 func TestAnExecThatIsToldSomethingIsOfWhoeverTyped(t *testing.T) {
 	for protocol, begin := range beginnings {
 		t.Run(protocol, func(t *testing.T) {

@@ -22,13 +22,13 @@ import (
 type index struct {
 	top     string // where the containers' directories are
 	bundles string
-	made    func(*exec) // told of each exec that was made, in order
-	shaped  func(*exec) // and of each of which it is known now what it runs
-	fed     func(*exec) // and of each to whose stdin something came
-	gone    func(*exec) // and of each that has ended
-	missed  func()      // execs may have been made and have ended unseen
+	made    func(*exec)         // told of each exec that was made, in order
+	shaped  func(*exec)         // and of each of which it is known now what it runs
+	fed     func(*exec, moment) // and of each to whose stdin something came
+	gone    func(*exec)         // and of each that has ended
+	missed  func()              // execs may have been made and have ended unseen
 
-	in         *inotify
+	in         *inotify // nil: it is not open
 	watches    map[int32]watched
 	containers map[string]*container
 	unwatched  map[string]bool // containers whose execs can't be seen
@@ -51,15 +51,15 @@ func newIndex(state string) *index {
 		bundles: filepath.Join(state, "io.containerd.runtime.v2.task/k8s.io"),
 		made:    func(*exec) {},
 		shaped:  func(*exec) {},
-		fed:     func(*exec) {},
+		fed:     func(*exec, moment) {},
 		gone:    func(*exec) {},
 		missed:  func() {},
 	}
 }
 
-// open begins to watch. It fails if there is no such directory.
-func (x *index) open() (err error) {
-	if x.in, err = newInotify(); err != nil {
+// open begins to watch, at a moment. It fails if there is no such directory.
+func (x *index) open(now moment) (err error) {
+	if x.in, err = newInotify(now); err != nil {
 		return err
 	}
 	x.watches, x.containers, x.unwatched = make(map[int32]watched), make(map[string]*container), make(map[string]bool)
@@ -108,7 +108,8 @@ var errLost = errors.New("what happened in the state directory was lost")
 // catchUp takes all that has happened so far.
 func (x *index) catchUp() error {
 	for {
-		events, err := x.in.read()
+		x.in.hear()
+		events, err := x.in.take()
 		if err != nil || len(events) == 0 {
 			return err
 		}
@@ -140,13 +141,13 @@ func (x *index) happened(w watched, e event) {
 			x.watchBundle(c)
 		}
 	case w.bundle:
-		x.started(w.container, e.name)
+		x.started(w.container, e.name, e.at)
 	case w.container == nil && created:
 		x.addContainer(e.name)
 	case w.container == nil:
-		x.removeContainer(e.name)
+		x.removeContainer(e.name, e.at)
 	case w.fifo != "":
-		x.passed(w.exec, w.fifo)
+		x.passed(w.exec, w.fifo, e.at)
 	case w.exec != nil:
 		x.seen(w.exec, e.name)
 	case filepath.Base(w.path) != "io":
@@ -156,7 +157,7 @@ func (x *index) happened(w watched, e event) {
 	case created:
 		x.addIO(w.container, e.name)
 	default:
-		x.removeIO(w.container, e.name)
+		x.removeIO(w.container, e.name, e.at)
 	}
 }
 
@@ -197,7 +198,7 @@ func (x *index) watchIO(c *container) {
 	for _, name := range list(path) {
 		x.addIO(c, name)
 		if e := c.execs[name]; e != nil {
-			e.starting = false // it may have been started before anybody looked
+			e.started = 0 // it may have been started before anybody looked
 		}
 	}
 }
@@ -211,7 +212,7 @@ func (x *index) blind(c *container, err error) {
 	x.unwatched[c.id] = true
 }
 
-func (x *index) removeContainer(id string) {
+func (x *index) removeContainer(id string, at moment) {
 	c := x.containers[id]
 	if c == nil {
 		return
@@ -221,7 +222,7 @@ func (x *index) removeContainer(id string) {
 		x.unwatch(wd)
 	}
 	for name := range c.execs {
-		x.removeIO(c, name)
+		x.removeIO(c, name, at)
 	}
 	delete(x.unwatched, id)
 }

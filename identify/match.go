@@ -41,11 +41,11 @@ func (r *Resolver) shaped(e *exec) {
 }
 
 // fed takes that the runtime has written to the stdin of an exec: somebody has
-// typed that.
-func (r *Resolver) fed(e *exec) {
+// typed that before.
+func (r *Resolver) fed(e *exec, at moment) {
 	var silent []*trace
 	for t := range e.may {
-		if !t.typed.Load() && !t.wild {
+		if moment(t.typed.Load()) >= at && !t.wild {
 			silent = append(silent, t)
 		}
 	}
@@ -197,6 +197,7 @@ func (r *Resolver) settleAlone(sessions []*trace) {
 // assign gives e to t.
 func (r *Resolver) assign(t *trace, e *exec) {
 	t.exec, e.owner = e, t
+	t.known.Store(true)
 	r.index.unlisten(e)
 	delete(r.traces, t)
 	r.open(t)

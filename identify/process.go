@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,12 +30,22 @@ type process struct {
 // lives: some 30 ms. Who sees that knows the command, even if that ends at once.
 //
 // They have an inotify of their own, because that directory is everybody's: what
-// is lost there is lost there only.
+// is lost there is lost there only. And they are for one goroutine, which waits for
+// nobody, nor anybody for it: it takes milliseconds to go through /proc, and a
+// runc may be gone after some more.
 type processes struct {
 	directory string
 	in        *inotify
-	specs     map[int32]*spec // by the watch of the file
-	seen      map[string]bool // the processes that were there, by pid
+	specs     map[int32]*spec      // by the watch of the file
+	seen      map[string]*runc     // the processes that were there, by pid; nil: another one
+	shims     map[string]time.Time // those that may become one, and since when they were there
+	found     chan shape           // for whoever has the execs
+}
+
+// A shape is what an exec runs.
+type shape struct {
+	container, id string
+	process       *process
 }
 
 // A spec is a file that waits for its runc.
@@ -55,9 +66,12 @@ const (
 
 // openProcesses begins to watch.
 func openProcesses(directory string) (*processes, error) {
-	p := &processes{directory: directory, specs: make(map[int32]*spec), seen: make(map[string]bool)}
+	p := &processes{
+		directory: directory, specs: make(map[int32]*spec),
+		found: make(chan shape, maxSpecs),
+	}
 	var err error
-	if p.in, err = newInotify(); err != nil {
+	if p.in, err = newInotify(0); err != nil {
 		return nil, err
 	}
 	if _, err = p.in.add(p.directory, unix.IN_CLOSE_WRITE|unix.IN_ONLYDIR); err != nil {
@@ -67,73 +81,107 @@ func openProcesses(directory string) (*processes, error) {
 	return p, nil
 }
 
-// catchUp tells x what the execs run that were started since. It reads once: who
-// writes to that directory without end would else never let it return.
-func (p *processes) catchUp(x *index) {
-	events, _ := p.in.read() // what is lost is not known, no more
-	for _, e := range events {
-		switch s := p.specs[e.watch]; {
+// catchUp finds what the execs run that were started since. It reads once: who
+// writes to that directory without end would else never let it return. What is
+// lost is not known, no more.
+func (p *processes) catchUp() {
+	for _, e := range p.in.some() {
+		switch {
 		case e.mask&unix.IN_IGNORED != 0:
 			delete(p.specs, e.watch)
-		case s != nil:
-			p.match(x, e.watch, s) // runc has read it, or we have
 		case strings.HasPrefix(e.name, specPrefix) && len(p.specs) < maxSpecs:
-			p.written(x, filepath.Join(p.directory, e.name))
+			p.written(filepath.Join(p.directory, e.name))
 		}
+	}
+	if len(p.specs) > 0 {
+		p.match() // one was written, or its runc has read it
 	}
 }
 
 // written takes a new spec.
-func (p *processes) written(x *index, path string) {
-	wd, err := p.in.add(path, unix.IN_CLOSE_NOWRITE)
-	if err != nil {
-		return // it is gone
-	}
+func (p *processes) written(path string) {
 	process, err := readSpec(path)
 	if err != nil {
-		p.in.remove(wd)
 		return
 	}
-	p.specs[wd] = &spec{path, process}
-	p.match(x, wd, p.specs[wd])
-}
-
-// match gives a spec to its exec, if its runc is there.
-func (p *processes) match(x *index, wd int32, s *spec) {
-	e := p.runs(x, s.path)
-	if e == nil {
-		return
+	if wd, err := p.in.add(path, unix.IN_CLOSE_NOWRITE); err == nil { // or it is gone
+		p.specs[wd] = &spec{path, process}
 	}
-	e.process = s.process
-	delete(p.specs, wd)
-	p.in.remove(wd)
-	x.shaped(e)
 }
 
-// runs returns the exec of the runc that was started with the spec at path.
-func (p *processes) runs(x *index, path string) *exec {
-	now := make(map[string]bool)
-	var found *exec
-	for _, pid := range list("/proc") {
-		if p.seen[pid] {
-			now[pid] = true
+// match gives specs to their execs, if their runcs are there.
+func (p *processes) match() {
+	p.look()
+	runcs := make(map[string]*runc)
+	for _, r := range p.seen {
+		if r != nil {
+			runcs[r.spec] = r
 		}
-		if p.seen[pid] || found != nil || pid[0] < '0' || pid[0] > '9' {
+	}
+	for wd, s := range p.specs {
+		r := runcs[s.path]
+		if r == nil {
+			continue
+		}
+		delete(p.specs, wd)
+		p.in.remove(wd)
+		select {
+		case p.found <- shape{r.container, r.exec, s.process}:
+		default: // of so many it is not known
+		}
+	}
+}
+
+// A runc is one that starts an exec.
+type runc struct {
+	spec            string // the path of its spec
+	container, exec string
+}
+
+// look looks what processes there are that were not there before.
+func (p *processes) look() {
+	seen, shims, now := make(map[string]*runc), make(map[string]time.Time), time.Now()
+	for _, pid := range list("/proc") {
+		if pid[0] < '0' || pid[0] > '9' {
+			continue
+		}
+		if known, ok := p.seen[pid]; ok {
+			seen[pid] = known
 			continue
 		}
 		args := arguments(pid)
+		if len(args) == 0 {
+			continue
+		}
+		since, ok := p.shims[pid]
 		switch {
-		case len(args) > 0 && strings.Contains(args[0], "runc") && isRoot(pid):
-			// Another one's is looked at again.
-			if value(args, "--process") == path {
-				found = x.find(args[len(args)-1], strings.TrimSuffix(filepath.Base(value(args, "--pid-file")), ".pid"))
-			}
-		case len(args) > 0 && !strings.Contains(args[0], "shim"): // which is about to be runc
-			now[pid] = true
+		case !strings.Contains(args[0], "shim"):
+			seen[pid] = runcOf(pid, args)
+		case ok && now.Sub(since) > forkTime:
+			seen[pid] = nil
+		case ok:
+			shims[pid] = since
+		default:
+			shims[pid] = now
 		}
 	}
-	p.seen = now
-	return found
+	p.seen, p.shims = seen, shims
+}
+
+// forkTime is how long what looks like a shim may still become a runc: what a shim
+// forks is called as the shim is until it calls exec(2).
+const forkTime = time.Second
+
+// runcOf returns the runc that a process is, and nil if it is none.
+func runcOf(pid string, args []string) *runc {
+	spec := value(args, "--process")
+	if spec == "" || !strings.Contains(args[0], "runc") || !isRoot(pid) {
+		return nil
+	}
+	return &runc{
+		spec: spec, container: args[len(args)-1],
+		exec: strings.TrimSuffix(filepath.Base(value(args, "--pid-file")), ".pid"),
+	}
 }
 
 // find returns an exec by its container and its id.
@@ -160,16 +208,18 @@ func value(args []string, name string) string {
 
 // arguments returns those of a process.
 func arguments(pid string) []string {
-	file, err := os.Open(filepath.Join("/proc", pid, "cmdline"))
+	// Not by os.File, which would see first whether it can be waited for.
+	fd, err := unix.Open(filepath.Join("/proc", pid, "cmdline"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
-	defer func() { _ = file.Close() }()
-	text, _ := io.ReadAll(io.LimitReader(file, 4096))
-	if len(text) == 0 {
+	defer func() { _ = unix.Close(fd) }()
+	text := make([]byte, 4096)
+	n, err := unix.Read(fd, text)
+	if err != nil || n == 0 {
 		return nil
 	}
-	return strings.Split(string(bytes.TrimSuffix(text, []byte{0})), "\x00")
+	return strings.Split(string(bytes.TrimSuffix(text[:n], []byte{0})), "\x00")
 }
 
 // isRoot reports whether a process is root's, and in the node's namespace of

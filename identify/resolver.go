@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"exectape/session"
@@ -18,6 +19,8 @@ type Resolver struct {
 	state string
 	wait  time.Duration
 	log   *zap.Logger
+
+	ear atomic.Pointer[inotify] // that of the index
 
 	mu       sync.Mutex // guards all that follows, traces and index included; only short and local reads are done with it
 	index    *index
@@ -70,7 +73,9 @@ const reopenPause = time.Second
 // Run follows what happens in the state directory until ctx ends.
 func (r *Resolver) Run(ctx context.Context) {
 	var watching sync.WaitGroup
-	watching.Go(func() { r.runProcesses(ctx) })
+	if r.runs != nil {
+		watching.Go(func() { r.runProcesses(ctx, r.runs) })
+	}
 	defer watching.Wait()
 	for ctx.Err() == nil {
 		in, err := r.begin()
@@ -94,17 +99,49 @@ func (r *Resolver) Run(ctx context.Context) {
 }
 
 // runProcesses follows what execs run until ctx ends.
-func (r *Resolver) runProcesses(ctx context.Context) {
-	if r.runs == nil {
+func (r *Resolver) runProcesses(ctx context.Context, runs *processes) {
+	defer context.AfterFunc(ctx, r.endProcesses)()
+	var taking sync.WaitGroup
+	defer taking.Wait()
+	defer close(runs.found)
+	taking.Go(func() {
+		for s := range runs.found {
+			r.runsThere(s)
+		}
+	})
+	for runs.in.wait() == nil {
+		runs.catchUp()
+	}
+}
+
+// runsThere takes what an exec runs, unless it knows no such exec.
+func (r *Resolver) runsThere(s shape) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.catchUp()
+	if !r.up {
 		return
 	}
-	in := r.runs.in
-	defer context.AfterFunc(ctx, r.endProcesses)()
-	for in.wait() == nil {
-		r.mu.Lock()
-		r.catchUp()
-		r.mu.Unlock()
+	e := r.index.find(s.container, s.id)
+	if e == nil {
+		e = r.findEnded(s.container, s.id)
 	}
+	if e != nil {
+		e.process = s.process
+		r.shaped(e)
+	}
+}
+
+// findEnded returns an exec that has ended, if it is not known whose it was.
+func (r *Resolver) findEnded(container, id string) *exec {
+	for t := range r.traces {
+		for e := range t.may {
+			if e.id == id && e.container.id == container {
+				return e
+			}
+		}
+	}
+	return nil
 }
 
 func (r *Resolver) endProcesses() {
@@ -123,10 +160,11 @@ func (r *Resolver) begin() (*inotify, error) {
 	}
 	x := newIndex(r.state)
 	x.made, x.shaped, x.fed, x.gone, x.missed = r.made, r.shaped, r.fed, r.shaped, r.blind
-	if err := x.open(); err != nil {
+	if err := x.open(r.hear()); err != nil {
 		return nil, err
 	}
 	r.index, r.up, r.quiet = x, true, false
+	r.ear.Store(x.in)
 	r.log.Info("containers are known", zap.String("state", r.state), zap.Int("containers", len(x.containers)))
 	return x.in, nil
 }
@@ -157,21 +195,23 @@ func (r *Resolver) blind() {
 	}
 }
 
+// hear returns the moment that it is. Who calls it catches up at once.
+func (r *Resolver) hear() moment {
+	if ear := r.ear.Load(); ear != nil {
+		return ear.hear()
+	}
+	return 0
+}
+
 // catchUp takes all that has happened in the state directory so far.
 func (r *Resolver) catchUp() {
 	if !r.up {
-		if r.runs != nil {
-			_, _ = r.runs.in.read() // or who waits for it would not wait
-		}
 		return
 	}
 	if err := r.index.catchUp(); err != nil {
 		r.log.Warn("containers have to be looked for anew", zap.Error(err))
 		r.lose()
 		return
-	}
-	if r.runs != nil {
-		r.runs.catchUp(r.index)
 	}
 	if len(r.index.unwatched) > 0 {
 		r.blind()
@@ -199,6 +239,7 @@ func (r *Resolver) Trace(verb string, websocket bool) session.Tracer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	t := &trace{r: r, attach: verb == "attach", websocket: websocket, may: make(map[*exec]struct{}), blind: !r.up}
+	t.typed.Store(uint64(never))
 	r.traces[t] = struct{}{}
 	return t
 }

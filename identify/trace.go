@@ -18,7 +18,8 @@ type trace struct {
 
 	news  atomic.Pointer[session.Identity] // that nobody has asked for yet
 	shown atomic.Bool                      // it has begun, and more output is no news
-	typed atomic.Bool                      // its client has sent something to stdin
+	known atomic.Bool                      // its exec is
+	typed atomic.Uint64                    // when its client first sent something to stdin, or never
 
 	// What the client has opened, and the target not heard of yet. It is set by
 	// one goroutine, and changed with the lock, because others look at it.
@@ -57,20 +58,21 @@ type opening struct {
 
 // See implements [session.Tracer].
 func (t *trace) See(e session.Event) {
-	if e.Kind == session.Input {
-		t.typed.Store(true)
-	}
 	if !t.matters(e) {
 		return
 	}
 	r := t.r
+	now := r.hear() // or what happens while this waits would not be later
+	if e.Kind == session.Input {
+		t.typed.CompareAndSwap(uint64(never), uint64(now))
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.catchUp()
 	switch e.Kind {
 	case session.Opened:
 		t.held = append(t.held, e.Stream)
 	case session.Accepted:
-		r.catchUp()
 		t.accepted(e.Stream)
 	case session.Raw:
 		// In what can't be decoded any stream can be opened.
@@ -79,24 +81,23 @@ func (t *trace) See(e session.Event) {
 		if t.began {
 			return
 		}
-		r.catchUp()
-		r.exclude(t, t.unshown(e.Stream))
+		r.exclude(t, t.unshown(e.Stream, now))
 		t.begin()
 	case session.Status:
-		r.catchUp()
-		t.ends(e.Exit.Code)
+		t.ends(e.Exit.Code, now)
 	}
 }
 
-// unshown returns which execs can't have written what the session has begun to
-// show: those that have not been started, and those of whose stdout nothing was
-// read, if of another one something was. (Else it may be that this is not seen.)
-func (t *trace) unshown(stream session.Stream) func(*exec) bool {
+// unshown returns which execs can't have written what the session began to show at
+// that moment: those that had not been started, and those of whose stdout nothing
+// had been read, if of another one something was. (Else it may be that this is not
+// seen.)
+func (t *trace) unshown(stream session.Stream, now moment) func(*exec) bool {
 	read := false
 	for e := range t.may {
-		read = read || e.read
+		read = read || 0 < e.read && e.read <= now
 	}
-	return func(e *exec) bool { return e.starting || e.silent && read && stream == session.Stdout }
+	return func(e *exec) bool { return e.started > now || e.read > now && read && stream == session.Stdout }
 }
 
 // matters reports whether anything follows from an event. From what passes in
@@ -107,6 +108,8 @@ func (t *trace) matters(e session.Event) bool {
 		return true
 	case session.Raw:
 		return e.From == session.FromClient
+	case session.Input:
+		return !t.known.Load() && moment(t.typed.Load()) == never
 	case session.Output:
 		return !t.shown.Load()
 	}
@@ -151,17 +154,17 @@ func (t *trace) begin() {
 }
 
 // ends takes the outcome. containerd removes an exec's FIFOs before it tells its
-// exit code (pkg/cri/server, execInternal), so those that are still there are
-// another's. It can't remove them where the container has gone with all in it,
+// exit code (pkg/cri/server, execInternal), so those that were still there
+// are another's. It can't remove them where the container has gone with all in it,
 // which kills a process (137).
-func (t *trace) ends(code int) {
+func (t *trace) ends(code int, now moment) {
 	t.over = true
 	t.r.open(t)
 	if code == session.NoCode {
 		return
 	}
 	if code != killed {
-		t.r.exclude(t, func(e *exec) bool { return !e.ended })
+		t.r.exclude(t, func(e *exec) bool { return e.ended > now })
 	}
 	t.begin()
 }
