@@ -44,6 +44,13 @@ func (in *inotify) unheard() (size int, err error) {
 	return size, errors.Join(controlErr, err)
 }
 
+// Queued is how many sessions are held at the gate.
+func (r *Resolver) Queued() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queue)
+}
+
 // Busy has the Resolver be finding something out until release is called.
 func (r *Resolver) Busy() (release func()) {
 	r.mu.Lock()

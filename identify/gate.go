@@ -156,12 +156,12 @@ func (r *Resolver) openFor(e *exec) {
 	var waited []*trace
 	made := make(map[*exec]bool)
 	for t := range e.may {
-		if !t.gate.waited || len(t.held) > 0 { // the target has not heard of it
+		if !t.gate.waited || len(t.held) > 0 || !t.shapes(e) { // held: the target has not heard of it
 			continue
 		}
 		waited = append(waited, t)
 		for other := range t.may {
-			if other.number > t.gate.after {
+			if other.number > t.gate.after && t.shapes(other) {
 				made[other] = true
 			}
 		}
@@ -172,6 +172,14 @@ func (r *Resolver) openFor(e *exec) {
 	for _, t := range waited {
 		r.open(t)
 	}
+}
+
+// shapes reports whether e is no longer to be taken for a probe's, if t's own is not
+// to be: one that has a terminal and no stdin looks like that at first. Probes are
+// frequent, and to go on for each would mean not to wait.
+func (t *trace) shapes(e *exec) bool {
+	l := t.gate.look
+	return !l.known || !l.tty || l.stdin || e.process != nil || e.ended != never
 }
 
 // waitAtMost waits, without the lock, until change is closed, or for the time.

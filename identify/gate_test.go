@@ -63,6 +63,31 @@ func TestASessionOverWebSocketWaitsForAllThatHaveAStdin(t *testing.T) {
 	})
 }
 
+func TestASessionWithATerminalOnlyIsNotTakenForStartedByAProbe(t *testing.T) {
+	s := newState(t)
+	s.container("a", plain)
+	r := s.watched(20 * time.Second)
+	exec(r).opens(watch.streams()...)
+	second := exec(r)
+	second.opens(session.ErrorStream, session.Stdout)
+	passed := make(chan struct{})
+	go func() { second.offers(session.ResizeStream); close(passed) }()
+	until(t, "the second is held", func() bool { return r.Queued() == 1 })
+	s.fifos("a", "probe", plain)
+	s.runs("a", "probe", plain, "true")
+	s.made("a", "e1", watch)
+	r.CatchUp()
+	if r.Queued() != 1 {
+		t.Error("it is let through before it is known that the first has started")
+	}
+	s.runs("a", "e1", watch, "top")
+	r.CatchUp()
+	<-passed
+	if s := r.Stats(); s.Exhausted > 0 {
+		t.Error("it waited as long as it may")
+	}
+}
+
 func TestVeryManyWhoWaitPassInTheirTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newState(t)

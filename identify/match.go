@@ -37,6 +37,7 @@ func (r *Resolver) shaped(e *exec) {
 		e.owner.publish()
 	case e.may != nil:
 		r.settle(e)
+		r.openFor(e) // unless it is clear now whose it is
 	}
 }
 
