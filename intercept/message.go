@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 
 	"exectape/session"
 )
@@ -44,9 +45,13 @@ const maxHead = http.DefaultMaxHeaderBytes + 4096
 
 var errHeadTooLarge = fmt.Errorf("an HTTP head of more than %d bytes", maxHead)
 
+// parsing are the parsers' buffers. A session has none: it gives them back once
+// it begins.
+var parsing = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
+
 func newWire(conn session.Duplex, large largeHeads) *wire {
-	w := &wire{Duplex: conn, large: large}
-	w.br = bufio.NewReader(w)
+	w := &wire{Duplex: conn, large: large, br: parsing.Get().(*bufio.Reader)}
+	w.br.Reset(w)
 	return w
 }
 
@@ -84,6 +89,8 @@ func (w *wire) forward(to io.Writer) error {
 // rest returns what was read and not consumed, and lets go of the buffers.
 func (w *wire) rest() []byte {
 	rest := w.taken[len(w.taken)-w.br.Buffered():]
+	w.br.Reset(nil)
+	parsing.Put(w.br)
 	w.br, w.taken = nil, nil
 	if len(rest) == 0 {
 		return nil
@@ -167,6 +174,9 @@ func (w *wire) head() (end func()) {
 // framing and trailers included. What was read when it ends with an error is
 // left to the caller: a server may take it for the beginning of a session.
 func (w *wire) body(body io.Reader, to io.Writer) error {
+	if body == http.NoBody {
+		return nil
+	}
 	defer w.owes()()
 	var part [4096]byte
 	for {

@@ -67,7 +67,7 @@ func ask(fd int, q question, flags uint16) (all []Socket, err error) {
 	if _, err := unix.Write(fd, unsafe.Slice((*byte)(unsafe.Pointer(&q)), unsafe.Sizeof(q))); err != nil {
 		return nil, err
 	}
-	size := 4 << 10
+	size := 1 << 10
 	if flags&unix.NLM_F_DUMP != 0 {
 		size = 32 << 10 // the kernel makes its answers no longer
 	}
