@@ -2,7 +2,10 @@ package intercept
 
 import (
 	"context"
+	"os"
+	"runtime"
 	"runtime/debug"
+	"sync"
 	"time"
 )
 
@@ -14,7 +17,8 @@ const (
 // Tidy gives back to the system what a crowd of sessions has taken to begin or
 // to end, until ctx ends. The collector alone would do so when as much has been
 // allocated again, or after two minutes: until then the stacks of copiers that
-// wait are those of copiers at work, and what is free is kept.
+// wait are those of copiers at work, and what is free is kept. Threads it would
+// never give back.
 //
 // It does so in the first half second in which no session begins or ends, not for
 // less than an eighth of those there are: so each session pays for a share of it
@@ -30,6 +34,7 @@ func (s *Server) Tidy(ctx context.Context) {
 		}
 		changes, active := s.changes()
 		if changes == seen && changes-tidied >= tidyLeast+active/8 {
+			endThreads()
 			debug.FreeOSMemory()
 			tidied = changes
 		}
@@ -42,4 +47,29 @@ func (s *Server) changes() (n, active int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.admitted + s.admitted - s.sessions, s.sessions
+}
+
+// fewThreads are left to wait for work, and at most so many are ended at once:
+// where a disk hangs most are not idle, and others would be made to be ended.
+const (
+	fewThreads = 16
+	endAtOnce  = 128
+)
+
+// endThreads ends threads that have nothing to do. Whoever waits for a disk takes
+// one, and none ends by itself; but that of a goroutine does which ends while it
+// is locked to it (runtime.LockOSThread).
+func endThreads() {
+	threads, _ := os.ReadDir("/proc/self/task")
+	spare := min(max(len(threads)-fewThreads, 0), endAtOnce)
+	var locked sync.WaitGroup
+	locked.Add(spare)
+	for range spare {
+		go func() {
+			runtime.LockOSThread()
+			locked.Done()
+			locked.Wait() // or one thread after the other would be made for the next
+		}()
+	}
+	locked.Wait()
 }
