@@ -70,8 +70,12 @@ var spare = sync.Pool{New: func() any { b := make([]byte, 0, 2*cast.SlotSize); r
 
 func takeLines() []byte { return *spare.Get().(*[]byte) }
 
+// maxSpare is the longest buffer that is lent again. All that a copier reads at
+// once is six times as long where every byte of it is escaped.
+const maxSpare = 1 << 20
+
 func giveLines(b []byte) {
-	if b = b[:0]; cap(b) <= maxBuffered {
+	if b = b[:0]; cap(b) <= maxSpare {
 		spare.Put(&b)
 	}
 }

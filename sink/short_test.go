@@ -1,6 +1,7 @@
 package sink_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -37,5 +38,36 @@ func BenchmarkAShortSession(b *testing.B) {
 		if err := r.Close(session.End{Reason: session.EndCompleted}); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// What passes at once when there is much, of which text is written as it is and
+// zeros are six times as long.
+func BenchmarkMuchAtOnce(b *testing.B) {
+	for name, p := range map[string][]byte{"text": bytes.Repeat([]byte("a line of text\r\n"), 8<<10), "zeros": make([]byte, 128<<10)} {
+		b.Run(name, func(b *testing.B) {
+			d, err := sink.OpenDir(b.TempDir(), sink.Options{Version: 2}, zap.NewNop())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() { _ = d.Close() }()
+			r, err := d.Open(newInfo("00000000"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			b.SetBytes(int64(len(p)))
+			for b.Loop() {
+				if err := r.Record(session.Event{Kind: session.Output, Stream: session.Stdout, Data: p}); err != nil {
+					b.Fatal(err)
+				}
+				if err := r.Commit(nil); err != nil {
+					b.Fatal(err)
+				}
+			}
+			if err := r.Close(session.End{Reason: session.EndCompleted}); err != nil {
+				b.Fatal(err)
+			}
+		})
 	}
 }
