@@ -7,13 +7,14 @@ import (
 	"testing"
 )
 
-// A saboteur stands in for an iptables-restore, and at one of its runs kills the
-// exectape that runs it, or takes its time.
+// A saboteur stands in for an iptables-restore or -save, and at one of its runs
+// kills the exectape that runs it, or asks it to stop, or takes its time.
 const saboteur = `#!/bin/sh
 dir=${0%/*}
 echo >> $dir/count
 n=$(wc -l < $dir/count)
 [ "$n before" = "$(cat $dir/when)" ] && kill -9 $PPID && exit 1
+[ "$n stops" = "$(cat $dir/when)" ] && kill $PPID
 "$(cat $dir/real)" "$@"
 code=$?
 [ "$n waits" = "$(cat $dir/when)" ] && sleep 2

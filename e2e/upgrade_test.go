@@ -25,9 +25,9 @@ type upgraded struct {
 	env  []string
 }
 
-// restore is the command by which its rules are written.
-func (u upgraded) restore() string {
-	return "iptables-" + strings.TrimPrefix(u.env[0], "EXECTAPE_IPTABLES=") + "-restore"
+// command is that by which its rules are read ("save") or written ("restore").
+func (u upgraded) command(does string) string {
+	return "iptables-" + strings.TrimPrefix(u.env[0], "EXECTAPE_IPTABLES=") + "-" + does
 }
 
 // follow starts a younger exectape beside the one that runs, which it returns.
@@ -153,7 +153,7 @@ func TestAYoungerThatIsKilledBeforeItIsReadyChangesNothing(t *testing.T) {
 				live.sees("before\n")
 
 				younger := e.program
-				younger.Env = append(younger.Env, sabotaged(t, u.restore(), when),
+				younger.Env = append(younger.Env, sabotaged(t, u.command("restore"), when),
 					"EXECTAPE_SOCKET="+filepath.Join(shortDirectory(t), "socket"))
 				if _, err := younger.Start(patiently(t)); err == nil {
 					t.Fatal("the younger became ready")
@@ -242,7 +242,7 @@ func TestAnElderThatIsStoppedTooEarlyWaitsForTheYounger(t *testing.T) {
 			others := beginLoad(t, runtime, 100*time.Millisecond)
 			elder := e.running
 			slow := e.program.Env
-			e.program.Env = append(slow, sabotaged(t, u.restore(), "1 waits"))
+			e.program.Env = append(slow, sabotaged(t, u.command("restore"), "1 waits"))
 			early := make(chan struct{})
 			go func() {
 				defer close(early)
@@ -326,6 +326,26 @@ func TestTheElderTakesBackWhatAYoungerLeaves(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// It looks at its rules again and again, and may be asked to stop meanwhile.
+func TestWhoeverIsStoppedWhileItLooksAtItsRulesHandsThemOver(t *testing.T) {
+	needsNode(t)
+	for _, u := range upgrades {
+		t.Run(u.name, func(t *testing.T) {
+			e := start(t, append(u.env, "EXECTAPE_CHECK_INTERVAL=500ms")...)
+			usual := e.program.Env
+			e.program.Env = append(usual, sabotaged(t, u.command("save"), "8 stops"))
+			elder := e.follow()
+			younger := e.running
+			e.running = elder
+			ends(t, younger)
+			if younger.Log.Count("replaced by a younger exectape: what is going on here goes on") == 0 {
+				t.Error("the one that stopped did not wait for the other")
+			}
+			wantRecorded(e, hello(t, direct))
+		})
 	}
 }
 

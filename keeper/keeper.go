@@ -110,11 +110,11 @@ func (k *Keeper) Run(ctx context.Context) {
 		case <-interval.C:
 		case <-k.wake:
 		case <-ctx.Done():
-			k.handOver(keeping)
-			return
+			continue
 		}
 		k.check(ctx)
 	}
+	k.handOver(keeping) // also if ctx ended while the rules were looked at
 }
 
 // Redirect makes the rules lead what connects to targets to exectape, as soon as
