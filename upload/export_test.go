@@ -12,8 +12,6 @@ func (u *Uploader) Dial(dial func(ctx context.Context, network, address string) 
 
 // What tests count on.
 const (
-	Stall   = stall
 	LastTry = lastTry
-	Workers = workers
 	Large   = large
 )

@@ -158,6 +158,7 @@ func (w *world) secure() {
 			}
 			return right, nil
 		},
+		ClientAuth: tls.RequestClientCert,
 	}))
 }
 
@@ -172,5 +173,7 @@ func newCertificate(t *testing.T) *tls.Certificate {
 	}
 	signed, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	must(t, err)
-	return &tls.Certificate{Certificate: [][]byte{signed}, PrivateKey: key}
+	leaf, err := x509.ParseCertificate(signed)
+	must(t, err)
+	return &tls.Certificate{Certificate: [][]byte{signed}, PrivateKey: key, Leaf: leaf}
 }
