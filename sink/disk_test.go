@@ -2,6 +2,7 @@ package sink_test
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"exectape/session"
@@ -303,6 +305,41 @@ func TestASessionThatBeginsOnADiskThatTakesNothing(t *testing.T) {
 			s.check(d, nil)
 		})
 	}
+}
+
+// The directory itself is looked at every ten seconds only.
+func TestRoomIsMadeAtOnceWhereTheFileSystemGetsShortOfIt(t *testing.T) {
+	disk, ok := aDisk(t, "tmpfs")
+	if !ok {
+		return
+	}
+	synctest.Test(t, func(t *testing.T) {
+		d := newDiskDir(t, disk, sink.Options{Room: sink.Room{MinFree: 1 << 30}}) // but a tenth at most
+		for _, id := range []string{"00000001", "00000002", "00000003"} {
+			s := &talk{t: t, r: begin(t, d.Dir, id)}
+			for range 1000 {
+				must(t, s.say(sentence))
+			}
+			must(t, s.r.Close(session.End{Reason: session.EndCompleted}))
+			time.Sleep(time.Second)
+		}
+		ctx, end := context.WithCancel(t.Context())
+		kept := make(chan struct{})
+		go func() { d.KeepRoom(ctx); close(kept) }()
+		time.Sleep(time.Second / 2)
+		synctest.Wait()
+		throwOut := ballast(t, disk, 1<<20)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		list, err := sink.List(d.path)
+		must(t, err)
+		if len(list) != 2 || list[0].Summary.ID != "00000002" {
+			t.Errorf("left are %d casts, the first of them %+v; want the two younger ones", len(list), list[0].Summary)
+		}
+		throwOut()
+		end()
+		<-kept
+	})
 }
 
 // The kernel turns a file system read-only that it finds in disorder. It stays
