@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -144,6 +145,28 @@ func TestADiskThatHangsHoldsUpNoSession(t *testing.T) {
 			r.wantAllOf(seen)
 			wantSame(t, "the recorded stdout", r.cat("stdout"), []byte("before\ntaken\nafter\n"))
 		})
+	}
+}
+
+func TestASessionForWhichNoCastCouldBeBegunIsToldOfAllTheSame(t *testing.T) {
+	needsNode(t)
+	e := startOn(t, disk(t, "tmpfs"), bySOCKS5.env...)
+	throwOut := fill(t, e.disk())
+	u := run(t, bySOCKS5.kubelet, app, cat)
+	u.types("lost\n")
+	u.sees("lost\n")
+	if live := e.run("ls", "--live", "--json", e.casts); len(live) > 0 {
+		t.Errorf("there is a cast on a disk that is full: %s", live)
+	}
+	if told := e.run("sessions", "--json"); bytes.Count(told, []byte(`"verb":"exec"`)) != 1 {
+		t.Errorf("the sessions are said to be %s, want one", told)
+	}
+	throwOut()
+	e.logs("casts are written again")
+	u.endsStdin()
+	u.leaves()
+	if r := e.recorded(); len(r.Gaps) != 1 || r.Gaps[0].Bytes != int64(len("lost\n")) {
+		t.Errorf("the gaps are %+v, want one, of what was said", r.Gaps)
 	}
 }
 

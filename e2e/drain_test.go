@@ -1,8 +1,10 @@
 package e2e_test
 
 import (
+	"context"
 	"errors"
 	"net"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -47,6 +49,28 @@ func TestWhileItDrainsNewSessionsGoByUnrecorded(t *testing.T) {
 	if casts := e.files(".cast"); len(casts) != 1 {
 		t.Errorf("the casts are %q, want one, of the session that was there before", casts)
 	}
+}
+
+// What goes on is then as after any other death.
+func TestASecondSIGTERMEndsExectapeAtOnce(t *testing.T) {
+	needsNode(t)
+	e := start(t, byNFT.env...)
+	u := run(t, direct, app, cat)
+	u.types("seen\n")
+	u.sees("seen\n")
+	e.running.Terminate()
+	e.logs("draining")
+	eventually(t, "it has ended", func(context.Context) bool {
+		_ = e.running.Signal(syscall.SIGTERM)
+		return e.running.Ended()
+	})
+	u.leaves()
+	e.start()
+	r := e.recording(filepath.Join(e.casts, e.logs("cast left behind finished").Text("cast")))
+	if r.EndReason != session.EndInterrupted {
+		t.Errorf("the session ended as %s, want %s", r.EndReason, session.EndInterrupted)
+	}
+	wantSame(t, "the recorded stdout", r.cat("stdout"), []byte("seen\n"))
 }
 
 // wantRefused waits until the entry that a way leads to is closed.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -87,6 +89,9 @@ func TestWhatIsRecordedIsChosenByWhoseItIs(t *testing.T) {
 	for _, name := range []string{"secret", "pay", "web"} {
 		u := run(t, direct, container(t, p, name, sleeper), say)
 		u.sees("hello")
+		if told := string(e.run("sessions", "--json")); !strings.Contains(told, "read line") {
+			t.Errorf("what the session in %s runs is not told while it lasts: %s", name, told)
+		}
 		u.types("bye\n")
 		_ = u.leaves()
 		e.logs("session ended")
@@ -107,6 +112,11 @@ func TestWhatIsRecordedIsChosenByWhoseItIs(t *testing.T) {
 			want := session.Loss{Bytes: int64(len("hello\r\nbye\r\nbye\r\n")), Reason: "EXECTAPE_RECORD: stdout"}
 			if shown != "" || len(r.Gaps) != 1 || r.Gaps[0] != want {
 				t.Errorf("of pay %q was recorded, but for %v, want %v", shown, r.Gaps, want)
+			}
+			for _, kept := range []string{file, strings.TrimSuffix(file, ".cast") + ".json"} {
+				if text, err := os.ReadFile(kept); err != nil || strings.Contains(string(text), "read line") {
+					t.Errorf("%s has what ran in pay: %v\n%s", filepath.Base(kept), err, text)
+				}
 			}
 		default:
 			t.Errorf("a session of %s was recorded", r.Identity.Container)

@@ -163,6 +163,55 @@ func TestWithClosedSessionsAreRefusedUntilExectapeIsBack(t *testing.T) {
 	}
 }
 
+func TestWithClosedSessionsWaitForAnExectapeThatIsStopped(t *testing.T) {
+	needsNode(t)
+	for _, w := range redirects {
+		t.Run(w.name, func(t *testing.T) {
+			e := start(t, append(w.env, closed)...)
+			live := run(t, direct, app, cat)
+			live.types("before\n")
+			live.sees("before\n")
+			if err := e.running.Freeze(); err != nil {
+				t.Fatal(err)
+			}
+			late := tries(t)
+			live.types("after\n")
+			if !late.waits(t, 100*time.Millisecond) {
+				t.Error("a session that begins meanwhile ends")
+			}
+			if err := e.running.Thaw(); err != nil {
+				t.Fatal(err)
+			}
+			wantRecorded(e, <-late)
+			live.sees("after\n")
+			live.endsStdin()
+			live.leaves()
+			wantSame(t, "the recorded stdout", e.recorded().cat("stdout"), []byte("before\nafter\n"))
+		})
+	}
+}
+
+// They lead to nobody yet.
+func TestRulesThatAreAppliedAtBootRefuseSessionsIfThatIsThePolicy(t *testing.T) {
+	for _, w := range redirects {
+		t.Run(w.name, func(t *testing.T) {
+			byEachPolicy(t, func(t *testing.T, policy string) {
+				e := newExectape(t, append(w.env, policy)...)
+				e.run("rules", "apply")
+				got := hello(t, direct)
+				switch {
+				case policy == closed && (got.err == nil || !strings.HasSuffix(got.err.Error(), "connection refused")):
+					t.Errorf("a session before exectape is there: %v, %q; want it refused", got.err, got.stdout)
+				case policy != closed:
+					wantSame(t, "the stdout of a session before exectape is there", got.stdout, []byte("hello\n"))
+				}
+				e.start()
+				wantRecorded(e, hello(t, direct))
+			})
+		})
+	}
+}
+
 func TestALeaseThatLapsesWhileExectapeLivesIsTold(t *testing.T) {
 	needsNode(t)
 	for _, w := range redirects {

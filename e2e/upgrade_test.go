@@ -361,3 +361,43 @@ func wantOneRecorded(t *testing.T, e *exectape, of ...*recorder.Recorder) {
 		}
 	}
 }
+
+func TestOneForWhomThereIsNoPlaceWaitsUntilAnElderHasStopped(t *testing.T) {
+	needsNode(t)
+	for _, places := range []string{"127.0.0.1:1015", "127.0.0.1:1015,127.0.0.1:1016"} {
+		t.Run(places, func(t *testing.T) {
+			e := start(t, byNFT.env[0], "EXECTAPE_LISTEN="+places)
+			elder, last := e.running, e.running
+			if strings.Contains(places, ",") {
+				e.follow()
+				last = e.running
+			}
+			e.answerOn(filepath.Join(shortDirectory(t), "socket"))
+			younger, err := e.program.Begin(patiently(t))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if t.Failed() {
+					younger.Kill()
+				}
+			})
+			if _, err := younger.Log.Next(patiently(t), "other exectapes have every place of EXECTAPE_LISTEN: waiting for one of them to stop"); err != nil {
+				t.Fatal(err)
+			}
+			wantRecorded(e, hello(t, direct))
+			if younger.Log.Count("ready") > 0 {
+				t.Error("it is ready, and has no place")
+			}
+			elder.Terminate()
+			ends(t, elder)
+			if _, err := younger.Log.Next(patiently(t), "ready"); err != nil {
+				t.Fatal(err)
+			}
+			e.running, e.runs = younger, append(e.runs, younger.Log)
+			wantRecorded(e, hello(t, direct))
+			last.Terminate()
+			ends(t, last)
+		})
+	}
+}
