@@ -45,7 +45,6 @@ containerRuntimeEndpoint: unix://{{.Socket}}
 imageServiceEndpoint: unix://{{.Socket}}
 podLogsDir: {{.Directory}}/podlogs
 resolvConf: ""
-makeIPTablesUtilChains: false
 localStorageCapacityIsolation: false
 evictionHard: {"memory.available": "1Mi", "nodefs.available": "0%", "imagefs.available": "0%", "nodefs.inodesFree": "0%", "imagefs.inodesFree": "0%"}
 imageGCHighThresholdPercent: 100

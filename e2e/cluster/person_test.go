@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -46,35 +47,78 @@ func TestTheCastOfATerminalIsWhatThePersonAtItSaw(t *testing.T) {
 	}
 }
 
-// The person leaves while the shell goes on: what a container says last, an
+// attaches are the ways by which people attach to a shell in a pod.
+var attaches = map[string]func(pod string) (args []string){
+	"attach": func(pod string) []string { return []string{"attach", "-it", "--quiet", pod} },
+	"debug": func(pod string) []string {
+		return []string{"debug", "-it", "--quiet", pod, "--image=" + busybox, "--image-pull-policy=Never", "--", "sh"}
+	},
+	"run": func(pod string) []string { return aPod(pod, "--rm", "--restart=Never", "--quiet") },
+}
+
+// Each person leaves while the shell goes on: what a container says last, an
 // attach may miss, with or without exectape.
 func TestTheCastOfAnAttachIsWhatThePersonAtItSaw(t *testing.T) {
 	needsCluster(t)
 	install(t)
-	for _, u := range []user{{}, {spdy: true}} {
-		t.Run(u.protocol(), func(t *testing.T) {
-			u.t = t
-			u.does(aPod("shell", "--attach=false", "--restart=Never")...)
-			defer u.does("delete", "pod", "shell", "--now")
-			u.does("wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
-			all := tapesFromNowOn(t)
-			p := u.sitsDown("attach", "-it", "--quiet", "shell")
-			p.waitsForSize("43 132")
-			p.types("echo att''ached; exec sleep 1000\n")
-			p.sees("attached\r\n")
-			if err := p.cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
+	u := user{t: t}
+	var pods, there []string
+	for way := range attaches {
+		for _, u := range []user{{t: t}, {t: t, spdy: true}} {
+			pod := way + "-" + strings.ToLower(u.protocol())
+			pods = append(pods, pod)
+			if way != "run" {
+				there = append(there, "pod/"+pod)
+				u.does(aPod(pod, "--attach=false", "--restart=Never")...)
 			}
-			p.leaves()
-			c := all.next()
-			if c.Verb != "attach" || len(c.Gaps) > 0 {
-				t.Errorf("the summary is %+v, want an attach without gaps", c.Summary)
-			}
-			// Until kubectl has the terminal its way, that itself shows what is typed.
-			saw, _ := bytes.CutPrefix(p.screen.Bytes(), []byte(untilSize("43 132")+"\r\n"))
-			c.has("stdout", c.Streams.Stdout, saw)
-		})
+		}
 	}
+	defer u.does(append([]string{"delete", "--ignore-not-found", "--now", "pod"}, pods...)...)
+	u.does(append([]string{"wait", "--for=condition=Ready", "--timeout=60s"}, there...)...)
+
+	all := tapesFromNowOn(t)
+	people := make(map[string]*person)
+	for _, pod := range pods {
+		way, protocol, _ := strings.Cut(pod, "-")
+		people[pod] = user{t, protocol == "spdy"}.sitsDown(attaches[way](pod)...)
+		people[pod].types(untilSize("43 132") + "\n")
+	}
+	for pod, p := range people {
+		p.sees("\r\n43 132\r\n")
+		p.types("echo att''ached to " + pod + "; exec sleep 1000\n")
+		p.sees("attached to " + pod + "\r\n")
+		if err := p.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		p.leaves()
+	}
+	for range people {
+		c := all.next()
+		shown := exectape(t, "cat", "--stream=stdout", c.ID)
+		_, pod, _ := strings.Cut(strings.TrimSuffix(string(shown), "\r\n"), "\r\nattached to ")
+		p := people[pod]
+		if p == nil || c.Verb != "attach" || len(c.Gaps) > 0 {
+			t.Errorf("the summary is %+v, want an attach without gaps, of another session than that in which is shown %q", c.Summary, shown)
+			continue
+		}
+		delete(people, pod)
+		// Until kubectl has the terminal its way, that itself shows what is typed.
+		saw, _ := bytes.CutPrefix(p.screen.Bytes(), []byte(untilSize("43 132")+"\r\n"))
+		if strings.HasPrefix(pod, "run") {
+			saw = withoutLog(saw, u.does("logs", pod), len(shown))
+		}
+		c.has("stdout", c.Streams.Stdout, saw)
+	}
+}
+
+// withoutLog is what a person saw, but for what kubectl run has shown of the
+// pod's log before it attached to it.
+func withoutLog(saw []byte, log string, attached int) []byte {
+	before := max(0, len(saw)-attached)
+	if strings.HasPrefix(strings.ReplaceAll(log, "\n", "\r\n"), string(saw[:before])) {
+		return saw[before:]
+	}
+	return saw
 }
 
 // sitsDown runs kubectl in a terminal of 132 columns and 43 rows.

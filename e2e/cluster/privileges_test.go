@@ -153,7 +153,7 @@ const (
 )
 
 // useLegacy has exectape use iptables-legacy, as on a node whose kubelet does.
-var useLegacy = change{"add", containerPath + "/env/-", core.EnvVar{Name: "EXECTAPE_IPTABLES", Value: "legacy"}}
+var useLegacy = env("EXECTAPE_IPTABLES", "legacy")
 
 // whereAsked returns where in the DaemonSet each privilege of its pods is asked
 // for, as JSON patches have it.
