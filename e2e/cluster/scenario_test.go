@@ -28,7 +28,7 @@ type want struct {
 	// stdout and stderr are what the session's must be, to the byte. Nil stands
 	// for a terminal's, whose bytes depend on times.
 	stdout, stderr []byte
-	file           []byte // what the tar archive is of that stdout must be
+	file           []byte // what the tar archive is of that stdout must be; its reader may leave before tar has ended
 	size           string // of the terminal at first, COLSxROWS
 
 	protocol string // in which it reached the runtime; "": spdy
