@@ -29,6 +29,14 @@ func (r *Resolver) CatchUp() {
 // Traces is how many sessions are kept in mind.
 func (r *Resolver) Traces() int { return len(r.traces) + len(r.ended) }
 
+// Execs is how many are kept in mind, with what containers run themselves.
+func (r *Resolver) Execs() (n int) {
+	for _, c := range r.index.containers {
+		n += len(c.execs)
+	}
+	return n
+}
+
 // StartTime is for how long a session may still start.
 const StartTime = startTime
 
