@@ -136,6 +136,11 @@ func (f *fleet) visit(t *testing.T, n, atOnce int) map[string]*visit {
 // A score is how well sessions of one kind were known.
 type score map[session.Confidence]int
 
+// exact returns how many of 100 were exact.
+func (s score) exact() float64 {
+	return 100 * float64(s[session.ConfidenceExact]) / float64(max(1, s.total()))
+}
+
 func (s score) total() (n int) {
 	for _, count := range s {
 		n += count
@@ -225,7 +230,8 @@ func heldFor(t *testing.T) string {
 
 // trialVariable, when set, has the whole of a trial run: 500 sessions, 20 at a
 // time, of which 99 of 100 must be exact. A busy machine can't do that: what is
-// exact depends on how soon containerd makes an exec.
+// exact depends on how soon containerd makes an exec, and on how soon exectape can
+// hear of it. There it is enough if most of fewer are.
 const trialVariable = "EXECTAPE_TEST_TRIAL"
 
 // doubt is how long less is exact after exectape's start (docs/identity.md). What
@@ -246,10 +252,14 @@ func (f *fleet) holds(t *testing.T, e *exectape) {
 	e.settled(alone + n)
 	busy, plain := f.check(t, e, visits)
 	median, most := latencies(visits)
-	t.Logf("%d sessions, %d at a time, on %s: with a stdin or a terminal: %v; with neither: %v; first output after %v, for 95 of 100 within %v; %s",
-		n, atOnce, runtime.Version, busy, plain, median, most, heldFor(t))
-	if exact := busy[session.ConfidenceExact]; whole && !f.halfOverWebSocket && exact*100 < busy.total()*99 {
-		t.Errorf("%d of %d sessions with a stdin or a terminal are exact", exact, busy.total())
+	t.Logf("%d sessions, %d at a time, on %s: with a stdin or a terminal %.1f%% are exact: %v; with neither %.1f%%: %v; first output after %v, for 95 of 100 within %v; %s",
+		n, atOnce, runtime.Version, busy.exact(), busy, plain.exact(), plain, median, most, heldFor(t))
+	least := 50.
+	if whole {
+		least = 99
+	}
+	if !f.halfOverWebSocket && busy.exact() < least {
+		t.Errorf("of the sessions with a stdin or a terminal %.1f%% are exact, want %v%%: %v", busy.exact(), least, busy)
 	}
 	for _, s := range []score{busy, plain} {
 		if other := s.total() - s[session.ConfidenceExact] - s[session.ConfidenceAmbiguous]; other > 0 {
