@@ -229,10 +229,13 @@ func heldFor(t *testing.T) string {
 }
 
 // trialVariable, when set, has the whole of a trial run: 500 sessions, 20 at a
-// time, of which 99 of 100 must be exact. A busy machine can't do that: what is
-// exact depends on how soon containerd makes an exec, and on how soon exectape can
-// hear of it. There it is enough if most of fewer are.
+// time, of which 99 of 100 must be exact, with exectape as it is shipped. A slow
+// machine can't promise that, nor can the race detector, which makes exectape slow:
+// what is exact depends on how soon containerd makes an exec, and on how soon
+// exectape can hear of it. So it is enough otherwise if most of fewer are.
 const trialVariable = "EXECTAPE_TEST_TRIAL"
+
+var whole = os.Getenv(trialVariable) != ""
 
 // doubt is how long less is exact after exectape's start (docs/identity.md). What
 // is measured comes after it; what is asserted otherwise holds in it, too.
@@ -241,7 +244,7 @@ const doubt = 31 * time.Second
 // holds visits the fleet and looks at what is known of it afterwards.
 func (f *fleet) holds(t *testing.T, e *exectape) {
 	t.Helper()
-	n, atOnce, alone, whole := 60, 6, 0, os.Getenv(trialVariable) != ""
+	n, atOnce, alone := 60, 6, 0
 	if whole {
 		n, atOnce, alone = 500, 20, 20
 		time.Sleep(doubt)
@@ -277,10 +280,16 @@ func (e *exectape) settled(n int) {
 }
 
 func TestNoSessionOfABusyNodeIsTakenForAnother(t *testing.T) {
-	e := knowing(t)
+	needsNode(t)
 	f := newFleet(t)
 	f.probe(t)
-	f.holds(t, e)
+	for _, atOnce := range []int{1, 20} {
+		if whole {
+			median, most := latencies(f.visit(t, 20*atOnce, atOnce))
+			t.Logf("without exectape, %d at a time: first output after %v, for 95 of 100 within %v", atOnce, median, most)
+		}
+	}
+	f.holds(t, knowing(t))
 }
 
 // Over WebSocket it is not to be seen whether there is a terminal, and the runtime

@@ -27,7 +27,7 @@ var streamingServer = netip.MustParseAddrPort("127.0.0.1:34567")
 
 // What all tests share. It is made once, and only read by them.
 var (
-	binary  = os.Getenv(binaryVariable) // exectape, built with the race detector
+	binary  = os.Getenv(binaryVariable) // exectape, built with the race detector, but for a trial
 	missing error                       // why there is nothing of the following
 	runtime *node.Node
 	shop    *node.Pod
@@ -69,7 +69,11 @@ func outside(m *testing.M) (code int, err error) {
 	if err := os.Chmod(directory, 0o755); err != nil {
 		return 0, err
 	}
-	if binary, err = recorder.Build(context.Background(), "..", directory, "-race"); err != nil {
+	how := []string{"-race"}
+	if whole {
+		how = nil // what is measured is what is shipped
+	}
+	if binary, err = recorder.Build(context.Background(), "..", directory, how...); err != nil {
 		return 0, err
 	}
 	if err := os.Setenv(binaryVariable, binary); err != nil {
