@@ -1,6 +1,6 @@
 # "make" alone prints what there is: the text behind each ##.
 
-.PHONY: help build test containerd-test demo player-test cluster-test cluster-test-all cluster bench bench-quick manifests fuzz fmt lint clean
+.PHONY: help build test containerd-test crio-test demo player-test cluster-test cluster-test-all cluster bench bench-quick manifests fuzz fmt lint clean
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,18 @@ CONTAINERD := v2.4.2
 containerd-test: ## run the end-to-end tests on a containerd newer than Debian's, which is built first where it has not been
 	@e2e/install.sh
 	EXECTAPE_TEST_CONTAINERD="$$(e2e/node/build.sh $(CONTAINERD))" $(ROOT) go -C e2e test -race -count=1 -timeout 30m .
+
+CRIO := v1.34.0
+
+# What depends on the runtime: that it is found, and what passes. Not the same each
+# time are what CRI-O says of a command that isn't there, with the time, and what a
+# terminal shows last. 64 MiB are enough in one direction.
+CRIO_TESTS := EitherProtocol|TestARuntime|TestSessionsAreWhatTheyAreWithoutExectape/^(without|SOCKS5)$$
+CRIO_NOT := TestSessionsAreWhatTheyAreWithoutExectape/.*/(a_command_that_isn.t_there|a_shell_on_a_terminal)|TestSessionsAreWhatTheyAreWithoutExectape/SOCKS5/64_MiB_of_output
+
+crio-test: ## run those of the end-to-end tests that depend on the runtime on CRI-O, which is built first where it has not been
+	@e2e/node/install-crio.sh
+	EXECTAPE_TEST_CRIO="$$(e2e/node/build-crio.sh $(CRIO))" $(ROOT) go -C e2e test -race -count=1 -timeout 15m -run '$(CRIO_TESTS)' -skip '$(CRIO_NOT)' .
 
 demo: ## install what is missing, then record real sessions and show the casts
 	@e2e/install.sh

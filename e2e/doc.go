@@ -6,7 +6,7 @@
 // the casts, the exit codes and the log. They look at nothing inside. It is a
 // module of its own, so that Kubernetes stays out of the product's.
 //
-//	node        a real containerd, in namespaces
+//	node        a real containerd or CRI-O, in namespaces
 //	local       a runtime that needs no privileges
 //	kubelet     opens sessions at either of them
 //	recorder    runs exectape

@@ -43,7 +43,7 @@ func (c *Cluster) Install(ctx context.Context, source string) error {
 	if said, err := makeRoot.CombinedOutput(); err != nil {
 		return fmt.Errorf("make the image's file system: %w\n%s", err, said)
 	}
-	var layer, image bytes.Buffer
+	var layer bytes.Buffer
 	w := tar.NewWriter(&layer)
 	if err := w.AddFS(os.DirFS(root)); err != nil {
 		return fmt.Errorf("make the image's layer: %w", err)
@@ -51,9 +51,7 @@ func (c *Cluster) Install(ctx context.Context, source string) error {
 	if err := w.Close(); err != nil {
 		return err
 	}
-	err = node.Image{Name: imageName, Layer: layer.Bytes(), Entrypoint: []string{"/usr/bin/exectape"}, Command: []string{"run"}}.Write(&image)
-	if err != nil {
-		return err
-	}
-	return c.node.Import(ctx, &image)
+	return c.node.Import(ctx, node.Image{
+		Name: imageName, Layer: layer.Bytes(), Entrypoint: []string{"/usr/bin/exectape"}, Command: []string{"run"},
+	})
 }

@@ -1,6 +1,6 @@
 // Package node makes the part of a Kubernetes node that exectape lives on: a
-// real containerd with its CRI streaming server, and pods on it, without a
-// registry, a kubelet or a cluster.
+// real containerd, or CRI-O, with its CRI streaming server, and pods on it, without
+// a registry, a kubelet or a cluster.
 //
 // All of it is in mount, network and process namespaces of its own, which end
 // when the program does, however it ends (see [Enter]). The machine's own

@@ -66,14 +66,11 @@ func (i Image) Write(w io.Writer) error {
 	return archive.Close()
 }
 
-// writeBusybox writes the image called Busybox: busybox, each of its applets,
-// and the keeper.
-func writeBusybox(w io.Writer) error {
+// busyboxImage returns the image called Busybox: busybox, each of its applets, and
+// the keeper.
+func busyboxImage() (Image, error) {
 	layer, err := busyboxLayer()
-	if err != nil {
-		return err
-	}
-	return Image{Name: Busybox, Layer: layer, Entrypoint: []string{keeper}, Env: []string{"PATH=/bin"}}.Write(w)
+	return Image{Name: Busybox, Layer: layer, Entrypoint: []string{keeper}, Env: []string{"PATH=/bin"}}, err
 }
 
 func busyboxLayer() ([]byte, error) {

@@ -18,7 +18,7 @@ func Missing() error {
 	if err := os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin"); err != nil {
 		return err
 	}
-	for _, program := range []string{program("containerd"), program("ctr"), "runc", "iptables-nft", "iptables-legacy", busybox} {
+	for _, program := range append(ours().programs, "iptables-nft", "iptables-legacy", busybox) {
 		if _, err := exec.LookPath(program); err != nil {
 			return fmt.Errorf("%s is not installed", program)
 		}

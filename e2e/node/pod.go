@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"sync"
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -16,6 +17,14 @@ type Pod struct {
 	node   *Node
 	id     string
 	config *cri.PodSandboxConfig
+
+	mu         sync.Mutex
+	containers []string // by their ids
+}
+
+// namespaces are what a pod's containers have of the node's, and of each other's.
+func (n *Node) namespaces() *cri.NamespaceOption {
+	return &cri.NamespaceOption{Network: cri.NamespaceMode_NODE, Pid: n.processes}
 }
 
 // RunPod starts a pod.
@@ -23,10 +32,8 @@ func (n *Node) RunPod(ctx context.Context, name string) (*Pod, error) {
 	config := &cri.PodSandboxConfig{
 		Metadata: &cri.PodSandboxMetadata{Name: name, Namespace: "default", Uid: name},
 		Linux: &cri.LinuxPodSandboxConfig{
-			CgroupParent: n.Cgroup(),
-			SecurityContext: &cri.LinuxSandboxSecurityContext{
-				NamespaceOptions: &cri.NamespaceOption{Network: cri.NamespaceMode_NODE},
-			},
+			CgroupParent:    n.Cgroup(),
+			SecurityContext: &cri.LinuxSandboxSecurityContext{NamespaceOptions: n.namespaces()},
 		},
 	}
 	sandbox, err := n.runtime.RunPodSandbox(ctx, &cri.RunPodSandboxRequest{Config: config})
@@ -57,11 +64,18 @@ type Container struct {
 func (p *Pod) RunContainer(ctx context.Context, name string, process kubelet.Process, more ...func(*cri.ContainerConfig)) (*Container, error) {
 	config := &cri.ContainerConfig{
 		Metadata: &cri.ContainerMetadata{Name: name},
-		Image:    &cri.ImageSpec{Image: Busybox},
-		Command:  process.Command,
-		Stdin:    process.Stdin,
-		Tty:      process.TTY,
-		Linux:    &cri.LinuxContainerConfig{},
+		Labels: map[string]string{ // a kubelet's
+			"io.kubernetes.pod.namespace":  p.config.GetMetadata().GetNamespace(),
+			"io.kubernetes.pod.name":       p.config.GetMetadata().GetName(),
+			"io.kubernetes.container.name": name,
+		},
+		Image:   &cri.ImageSpec{Image: Busybox},
+		Command: process.Command,
+		Stdin:   process.Stdin,
+		Tty:     process.TTY,
+		Linux: &cri.LinuxContainerConfig{
+			SecurityContext: &cri.LinuxContainerSecurityContext{NamespaceOptions: p.node.namespaces()},
+		},
 	}
 	for _, set := range more {
 		set(config)
@@ -75,6 +89,9 @@ func (p *Pod) RunContainer(ctx context.Context, name string, process kubelet.Pro
 	if err != nil {
 		return nil, fmt.Errorf("start container %s: %w", name, err)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.containers = append(p.containers, c.id)
 	return c, nil
 }
 
@@ -126,6 +143,14 @@ func (c *Container) Attach(ctx context.Context) (*url.URL, error) {
 
 // Remove stops and removes the pod, with all its containers.
 func (p *Pod) Remove(ctx context.Context) error {
+	if p.node.processes == cri.NamespaceMode_CONTAINER {
+		// A process 1 heeds no SIGTERM that it has not asked for.
+		for _, id := range p.containers {
+			if _, err := p.node.runtime.StopContainer(ctx, &cri.StopContainerRequest{ContainerId: id}); err != nil {
+				return fmt.Errorf("stop container %s: %w", id, err)
+			}
+		}
+	}
 	if _, err := p.node.runtime.StopPodSandbox(ctx, &cri.StopPodSandboxRequest{PodSandboxId: p.id}); err != nil {
 		return fmt.Errorf("stop pod %s: %w", p.Name(), err)
 	}
