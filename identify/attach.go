@@ -7,29 +7,31 @@ import (
 	"exectape/session"
 )
 
-// sourceContainers is who says which containers an attach can belong to.
-const sourceContainers = "containerd-containers"
-
 // attached says which containers the session of an attach can belong to. It
 // leaves no trace of its own. But its streams are those that were asked for, and
 // those that a container's process has: a kubelet asks for a terminal exactly if
 // the container has one (GetAttach), and a stdin is asked for where there is one.
 func (t *trace) attached() session.Identity {
-	if t.r.index == nil || !t.r.up || len(t.r.index.unwatched) > 0 {
-		return session.Identity{Source: sourceContainers, Confidence: session.ConfidenceUnknown}
+	source := t.r.from("containers")
+	if !t.r.up {
+		return some(nil, source)
+	}
+	all, whole := t.r.source.containers()
+	if !whole {
+		return some(nil, source)
 	}
 	fit := make(map[*container]struct{})
-	for _, c := range t.r.index.containers {
-		if err := c.describe(t.r.index.bundles); err == nil && t.fitsContainer(c) {
+	for _, c := range all {
+		if t.fitsContainer(c) {
 			fit[c] = struct{}{}
 		}
 	}
 	for c := range fit {
 		if len(fit) == 1 {
-			return one(c, sourceContainers, session.ConfidenceLikely)
+			return one(c, source, session.ConfidenceLikely)
 		}
 	}
-	return some(fit, sourceContainers)
+	return some(fit, source)
 }
 
 func (t *trace) fitsContainer(c *container) bool {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"exectape/session"
 
@@ -50,19 +49,17 @@ type bundle struct {
 	Annotations map[string]string `json:"annotations"`
 }
 
-// describe reads the container's names from its bundle, unless it has.
-func (c *container) describe(bundles string) error {
+// describe reads the container's names from its config.json, unless it has.
+func (c *container) describe(path string, take func(bundle)) error {
 	if c.named {
 		return nil
 	}
-	b, err := c.readBundle(filepath.Join(bundles, c.id, "config.json"))
+	b, err := c.readBundle(path)
 	if err != nil {
 		return fmt.Errorf("the names of container %s: %w", c.id, err)
 	}
-	c.named, c.tty = true, b.Process.Terminal
-	c.namespace = b.Annotations["io.kubernetes.cri.sandbox-namespace"]
-	c.pod = b.Annotations["io.kubernetes.cri.sandbox-name"]
-	c.name = b.Annotations["io.kubernetes.cri.container-name"]
+	c.named = true
+	take(b)
 	return nil
 }
 

@@ -25,19 +25,19 @@ func TestABundleThatCannotBeReadIsReadAgainOnlyWhenItHasChanged(t *testing.T) {
 	const good = `{"annotations":{"io.kubernetes.cri.container-name":"app"}}`
 	first := time.Now().Add(-time.Hour)
 	c := &container{id: "x"}
-	if err := c.describe(bundles); err == nil {
+	if err := (&index{bundles: bundles}).describe(c); err == nil {
 		t.Fatal("there is none, and it is read")
 	}
 	write(good[:len(good)-1]+" ", first) // as long as it should be, and not whole
-	if err := c.describe(bundles); err == nil {
+	if err := (&index{bundles: bundles}).describe(c); err == nil {
 		t.Fatal("what is not whole is read")
 	}
 	write(good, first) // nothing shows that it is another
-	if err := c.describe(bundles); err == nil {
+	if err := (&index{bundles: bundles}).describe(c); err == nil {
 		t.Error("it is read again, though it has not changed")
 	}
 	write(good, first.Add(time.Millisecond))
-	if err := c.describe(bundles); err != nil || c.name != "app" {
+	if err := (&index{bundles: bundles}).describe(c); err != nil || c.name != "app" {
 		t.Errorf("when it has changed its container is called %q, %v; want app", c.name, err)
 	}
 }

@@ -1,5 +1,5 @@
 // Package identify finds out which container a session belongs to, and what runs
-// there. Nothing of that is on the wire, and nobody is asked: containerd's state
+// there. Nothing of that is on the wire, and nobody is asked: the runtime's state
 // directory shows it to whoever may read it.
 //
 // For every exec containerd makes a directory with FIFOs below the container's
@@ -28,9 +28,11 @@
 // The files:
 //
 //	inotify.go    what the kernel tells of directories
-//	index.go      the containers of the state directory
+//	source.go     what shows containers and execs
+//	index.go      the containers of containerd's state directory
 //	exec.go       the execs in them
 //	fifo.go       what passes first through an exec's FIFOs
+//	crio.go       the execs of CRI-O, which are files
 //	container.go  the names of a container, from its bundle
 //	process.go    what an exec runs, from the spec that its runc was given
 //	trace.go      what is known of one session

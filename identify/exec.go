@@ -10,9 +10,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An exec is a directory of FIFOs that is not its container's own.
+// An exec is a directory of FIFOs that is not its container's own; or of CRI-O's, a
+// file.
 type exec struct {
-	container *container
+	container *container // nil: not known
 	path      string
 	watch     int32 // of the directory, while not all of it is known; 0: none
 
@@ -20,6 +21,9 @@ type exec struct {
 	own     bool   // it is its container's
 	unseen  bool   // it ended before its FIFOs were seen
 	stdin   bool
+	plain   bool     // a stdin is not to be seen, nor at first whether it is a probe's: it is CRI-O's
+	asked   bool     // it is a session's
+	probe   bool     // it is none's
 	old     bool     // it was there when the index was made
 	process *process // what it runs; nil: not known
 	fifos   []int32  // their watches
@@ -108,9 +112,11 @@ func (x *index) removeIO(c *container, name string, at moment) {
 	x.gone(e)
 }
 
-// session reports whether a session made e, and nobody else can have: a probe or
-// a hook has no stdin and no terminal.
-func (e *exec) session() bool { return e.stdin || e.process != nil && e.process.tty }
+// session reports whether a session made e, and nobody else can have: containerd's
+// probes and hooks have no stdin and no terminal.
+func (e *exec) session() bool {
+	return e.asked || !e.plain && (e.stdin || e.process != nil && e.process.tty)
+}
 
 // watchBundle watches for the processes that are started in a container.
 func (x *index) watchBundle(c *container) {

@@ -31,7 +31,7 @@ func (r *Resolver) Traces() int { return len(r.traces) + len(r.ended) }
 
 // Execs is how many are kept in mind, with what containers run themselves.
 func (r *Resolver) Execs() (n int) {
-	for _, c := range r.index.containers {
+	for _, c := range r.source.(*index).known {
 		n += len(c.execs)
 	}
 	return n

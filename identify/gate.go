@@ -130,12 +130,13 @@ func (l look) like(other look) bool {
 
 // lookOf returns that of t, which is about to start with what is held.
 func (r *Resolver) lookOf(t *trace) look {
+	stdin, tty := r.source.shows()
 	if t.websocket {
-		return look{stdin: true} // see fits
+		return look{stdin: stdin} // see fits
 	}
 	opens := func(s session.Stream) bool { return t.streams[s].opened > 0 || t.offers(s) }
-	l := look{stdin: opens(session.Stdin), tty: opens(session.ResizeStream)}
-	l.known = r.runs != nil && !t.odd && l.tty != opens(session.Stderr)
+	l := look{stdin: stdin && opens(session.Stdin), tty: opens(session.ResizeStream)}
+	l.known = (tty || r.runs != nil) && !t.odd && l.tty != opens(session.Stderr)
 	return l
 }
 
@@ -179,6 +180,9 @@ func (r *Resolver) openFor(e *exec) {
 // frequent, and to go on for each would mean not to wait.
 func (t *trace) shapes(e *exec) bool {
 	l := t.gate.look
+	if e.plain {
+		return e.asked || e.ended != never
+	}
 	return !l.known || !l.tty || l.stdin || e.process != nil || e.ended != never
 }
 

@@ -20,19 +20,15 @@ import (
 // A container costs two watches, an exec another one until its FIFOs are there, and
 // two while it is not known whose it is.
 type index struct {
+	observer
 	top     string // where the containers' directories are
 	bundles string
-	made    func(*exec)         // told of each exec that was made, in order
-	shaped  func(*exec)         // and of each of which it is known now what it runs
-	fed     func(*exec, moment) // and of each to whose stdin something came
-	gone    func(*exec)         // and of each that has ended
-	missed  func()              // execs may have been made and have ended unseen
 
-	in         *inotify // nil: it is not open
-	watches    map[int32]watched
-	containers map[string]*container
-	unwatched  map[string]bool // containers whose execs can't be seen
-	scanning   bool            // what is found was there before
+	in        *inotify // nil: it is not open
+	watches   map[int32]watched
+	known     map[string]*container
+	unwatched map[string]bool // containers whose execs can't be seen
+	scanning  bool            // what is found was there before
 }
 
 // watched is a directory: of all containers, of one, its FIFOs', or an exec's; or
@@ -45,16 +41,39 @@ type watched struct {
 	bundle    bool       // it is the container's bundle, or that of all bundles
 }
 
-func newIndex(state string) *index {
+func newIndex(state string, told observer) *index {
 	return &index{
-		top:     filepath.Join(state, "io.containerd.grpc.v1.cri/containers"),
-		bundles: filepath.Join(state, "io.containerd.runtime.v2.task/k8s.io"),
-		made:    func(*exec) {},
-		shaped:  func(*exec) {},
-		fed:     func(*exec, moment) {},
-		gone:    func(*exec) {},
-		missed:  func() {},
+		observer: told,
+		top:      filepath.Join(state, "io.containerd.grpc.v1.cri/containers"),
+		bundles:  filepath.Join(state, "io.containerd.runtime.v2.task/k8s.io"),
 	}
+}
+
+func (x *index) ear() *inotify               { return x.in }
+func (*index) name() string                  { return "containerd" }
+func (*index) place(*exec, shape)            {}
+func (x *index) blind() bool                 { return len(x.unwatched) > 0 }
+func (*index) shows() (stdin, tty bool)      { return true, false }
+func (x *index) size() (containers, all int) { return len(x.known), len(x.watches) }
+
+// containers implements [source].
+func (x *index) containers() (all []*container, whole bool) {
+	for _, c := range x.known {
+		if err := x.describe(c); err == nil {
+			all = append(all, c)
+		}
+	}
+	return all, !x.blind()
+}
+
+// describe implements [source]: the names stand in the container's bundle.
+func (x *index) describe(c *container) error {
+	return c.describe(filepath.Join(x.bundles, c.id, "config.json"), func(b bundle) {
+		c.tty = b.Process.Terminal
+		c.namespace = b.Annotations["io.kubernetes.cri.sandbox-namespace"]
+		c.pod = b.Annotations["io.kubernetes.cri.sandbox-name"]
+		c.name = b.Annotations["io.kubernetes.cri.container-name"]
+	})
 }
 
 // open begins to watch, at a moment. It fails if there is no such directory.
@@ -62,7 +81,7 @@ func (x *index) open(now moment) (err error) {
 	if x.in, err = newInotify(now); err != nil {
 		return err
 	}
-	x.watches, x.containers, x.unwatched = make(map[int32]watched), make(map[string]*container), make(map[string]bool)
+	x.watches, x.known, x.unwatched = make(map[int32]watched), make(map[string]*container), make(map[string]bool)
 	x.scanning = true
 	defer func() { x.scanning = false }()
 	if _, err = x.watch(watched{path: x.top}, unix.IN_CREATE|unix.IN_DELETE); err != nil {
@@ -137,7 +156,7 @@ func (x *index) happened(w watched, e event) {
 	created := e.mask&unix.IN_CREATE != 0
 	switch {
 	case w.bundle && w.container == nil:
-		if c := x.containers[e.name]; c != nil {
+		if c := x.known[e.name]; c != nil {
 			x.watchBundle(c)
 		}
 	case w.bundle:
@@ -162,14 +181,14 @@ func (x *index) happened(w watched, e event) {
 }
 
 func (x *index) addContainer(id string) {
-	if x.containers[id] != nil {
+	if x.known[id] != nil {
 		return
 	}
 	c := &container{id: id, execs: make(map[string]*exec)}
-	x.containers[id] = c
+	x.known[id] = c
 	wd, err := x.watch(watched{path: filepath.Join(x.top, id), container: c}, unix.IN_CREATE)
 	if err != nil {
-		x.blind(c, err)
+		x.unseen(c, err)
 		return
 	}
 	c.watches = append(c.watches, wd)
@@ -186,7 +205,7 @@ func (x *index) watchIO(c *container) {
 	case errors.Is(err, fs.ErrNotExist):
 		return
 	case err != nil:
-		x.blind(c, err)
+		x.unseen(c, err)
 		return
 	}
 	for _, above := range c.watches {
@@ -203,8 +222,8 @@ func (x *index) watchIO(c *container) {
 	}
 }
 
-// blind notes that the execs of a container can't be seen, unless it is gone.
-func (x *index) blind(c *container, err error) {
+// unseen notes that the execs of a container can't be seen, unless it is gone.
+func (x *index) unseen(c *container, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		x.missed()
 		return
@@ -213,11 +232,11 @@ func (x *index) blind(c *container, err error) {
 }
 
 func (x *index) removeContainer(id string, at moment) {
-	c := x.containers[id]
+	c := x.known[id]
 	if c == nil {
 		return
 	}
-	delete(x.containers, id)
+	delete(x.known, id)
 	for _, wd := range append(c.watches, c.bundle) {
 		x.unwatch(wd)
 	}

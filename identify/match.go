@@ -18,9 +18,7 @@ func (r *Resolver) made(e *exec) {
 	r.number++
 	e.number, e.may = r.number, make(map[*trace]struct{})
 	e.strange = r.doubtful()
-	if err := e.container.describe(r.index.bundles); err != nil {
-		r.noted(err)
-	}
+	r.describe(e)
 	for t := range r.traces {
 		if t.mayStart(e) {
 			r.link(t, e)
@@ -30,12 +28,25 @@ func (r *Resolver) made(e *exec) {
 	r.settle(e)
 }
 
-// shaped takes that it is known now what an exec runs, or that it never will be.
+func (r *Resolver) describe(e *exec) {
+	if e.container == nil {
+		return
+	}
+	if err := r.source.describe(e.container); err != nil {
+		r.noted(err)
+	}
+}
+
+// shaped takes that more is known of an exec now, or that it never will be.
 func (r *Resolver) shaped(e *exec) {
+	if e.may == nil { // it was there when nobody could have made it
+		return
+	}
+	r.describe(e)
 	switch {
 	case e.owner != nil:
 		e.owner.publish()
-	case e.may != nil:
+	default:
 		r.settle(e)
 		r.openFor(e) // unless it is clear now whose it is
 	}
@@ -199,7 +210,7 @@ func (r *Resolver) settleAlone(sessions []*trace) {
 func (r *Resolver) assign(t *trace, e *exec) {
 	t.exec, e.owner = e, t
 	t.known.Store(true)
-	r.index.unlisten(e)
+	r.source.unlisten(e)
 	delete(r.traces, t)
 	r.open(t)
 	for other := range t.may {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,12 +41,14 @@ type processes struct {
 	seen      map[string]*runc     // the processes that were there, by pid; nil: another one
 	shims     map[string]time.Time // those that may become one, and since when they were there
 	found     chan shape           // for whoever has the execs
+	others    atomic.Bool          // there are sessions of CRI-O's whose execs make no file
 }
 
 // A shape is what an exec runs.
 type shape struct {
 	container, id string
 	process       *process
+	probe         bool // by who runs it, no session made it
 }
 
 // A spec is a file that waits for its runc.
@@ -89,7 +92,7 @@ func (p *processes) catchUp() {
 		switch {
 		case e.mask&unix.IN_IGNORED != 0:
 			delete(p.specs, e.watch)
-		case strings.HasPrefix(e.name, specPrefix) && len(p.specs) < maxSpecs:
+		case (strings.HasPrefix(e.name, specPrefix) || strings.HasPrefix(e.name, execPrefix)) && len(p.specs) < maxSpecs:
 			p.written(filepath.Join(p.directory, e.name))
 		}
 	}
@@ -126,16 +129,17 @@ func (p *processes) match() {
 		delete(p.specs, wd)
 		p.in.remove(wd)
 		select {
-		case p.found <- shape{r.container, r.exec, s.process}:
+		case p.found <- shape{r.container, r.exec, s.process, r.probe}:
 		default: // of so many it is not known
 		}
 	}
 }
 
-// A runc is one that starts an exec.
+// A runc is one that starts an exec, whatever it is called.
 type runc struct {
 	spec            string // the path of its spec
 	container, exec string
+	probe           bool
 }
 
 // look looks what processes there are that were not there before.
@@ -154,8 +158,12 @@ func (p *processes) look() {
 			continue
 		}
 		since, ok := p.shims[pid]
+		name := filepath.Base(args[0])
+		if besides(name) {
+			p.others.Store(true)
+		}
 		switch {
-		case !strings.Contains(args[0], "shim"):
+		case !strings.Contains(args[0], "shim") && name != "crio":
 			seen[pid] = runcOf(pid, args)
 		case ok && now.Sub(since) > forkTime:
 			seen[pid] = nil
@@ -174,6 +182,9 @@ const forkTime = time.Second
 
 // runcOf returns the runc that a process is, and nil if it is none.
 func runcOf(pid string, args []string) *runc {
+	if r := crioRuncOf(args); r != nil && isRoot(pid) {
+		return r
+	}
 	spec := value(args, "--process")
 	if spec == "" || !strings.Contains(args[0], "runc") || !isRoot(pid) {
 		return nil
@@ -186,7 +197,7 @@ func runcOf(pid string, args []string) *runc {
 
 // find returns an exec by its container and its id.
 func (x *index) find(container, id string) *exec {
-	if c := x.containers[container]; c != nil {
+	if c := x.known[container]; c != nil {
 		for _, e := range c.execs {
 			if e.id == id {
 				return e
@@ -234,6 +245,9 @@ func isRoot(pid string) bool {
 	return err == nil && ourErr == nil && own == ours
 }
 
+// trusted reports whether a file is root's, or ours.
+func trusted(stat *unix.Stat_t) bool { return stat.Uid == 0 || int(stat.Uid) == os.Geteuid() }
+
 // specJSON is what is read of a process's spec. The environment is not.
 type specJSON struct {
 	Terminal bool     `json:"terminal"`
@@ -256,7 +270,7 @@ func readSpec(path string) (*process, error) {
 	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {
 		return nil, err
 	}
-	if stat.Uid != 0 && int(stat.Uid) != os.Geteuid() || stat.Mode&unix.S_IFMT != unix.S_IFREG || stat.Size > maxSpec {
+	if !trusted(&stat) || stat.Mode&unix.S_IFMT != unix.S_IFREG || stat.Size > maxSpec {
 		return nil, errSpec
 	}
 	var s specJSON

@@ -16,15 +16,15 @@ import (
 // A Resolver finds out which containers sessions belong to. New makes one, and
 // Run keeps it up to date.
 type Resolver struct {
-	state string
-	wait  time.Duration
-	log   *zap.Logger
+	state, tmp string
+	wait       time.Duration
+	log        *zap.Logger
 
-	ear atomic.Pointer[inotify] // that of the index
+	ear atomic.Pointer[inotify] // that of the source
 
-	mu       sync.Mutex // guards all that follows, traces and index included; only short and local reads are done with it
-	index    *index
-	up       bool                // the index is open
+	mu       sync.Mutex // guards all that follows, traces and source included; only short and local reads are done with it
+	source   source
+	up       bool                // the source is open
 	runs     *processes          // nil: what execs run is not known
 	number   uint64              // how many execs were made
 	traces   map[*trace]struct{} // of sessions whose execs matter still
@@ -48,11 +48,12 @@ type Stats struct {
 
 // New returns a Resolver for the containerd with that state directory, such as
 // /run/containerd, which may still have to be made, and that starts its shims with
-// tmp as their TMPDIR. No session is held for longer than wait. What New opens
+// tmp as their TMPDIR; or for the CRI-O with that TMPDIR, and that directory as the
+// run root of its storage. No session is held for longer than wait. What New opens
 // Run closes.
 func New(state, tmp string, wait time.Duration, log *zap.Logger) *Resolver {
 	r := &Resolver{
-		state: state, wait: wait, log: log,
+		state: state, tmp: tmp, wait: wait, log: log,
 		traces: make(map[*trace]struct{}),
 		stats:  Stats{Sessions: make(map[session.Confidence]int64)},
 	}
@@ -122,12 +123,13 @@ func (r *Resolver) runsThere(s shape) {
 	if !r.up {
 		return
 	}
-	e := r.index.find(s.container, s.id)
+	e := r.source.find(s.container, s.id)
 	if e == nil {
 		e = r.findEnded(s.container, s.id)
 	}
 	if e != nil {
 		e.process = s.process
+		r.source.place(e, s)
 		r.shaped(e)
 	}
 }
@@ -136,7 +138,7 @@ func (r *Resolver) runsThere(s shape) {
 func (r *Resolver) findEnded(container, id string) *exec {
 	for t := range r.traces {
 		for e := range t.may {
-			if e.id == id && e.container.id == container {
+			if e.id == id && (e.container == nil || e.container.id == container) {
 				return e
 			}
 		}
@@ -151,25 +153,25 @@ func (r *Resolver) endProcesses() {
 	r.runs = nil
 }
 
-// begin opens the index, unless it is open.
+// begin opens the source, unless it is open.
 func (r *Resolver) begin() (*inotify, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.up {
-		return r.index.in, nil
+		return r.source.ear(), nil
 	}
-	x := newIndex(r.state)
-	x.made, x.shaped, x.fed, x.gone, x.missed = r.made, r.shaped, r.fed, r.shaped, r.blind
-	if err := x.open(r.hear()); err != nil {
+	x, err := r.openSource(r.hear())
+	if err != nil {
 		return nil, err
 	}
-	r.index, r.up, r.quiet = x, true, false
-	r.ear.Store(x.in)
-	r.log.Info("containers are known", zap.String("state", r.state), zap.Int("containers", len(x.containers)))
-	return x.in, nil
+	r.source, r.up, r.quiet = x, true, false
+	r.ear.Store(x.ear())
+	containers, _ := x.size()
+	r.log.Info("containers are known", zap.String("runtime", x.name()), zap.String("state", r.state), zap.Int("containers", containers))
+	return x.ear(), nil
 }
 
-// end closes the index.
+// end closes the source.
 func (r *Resolver) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -178,10 +180,10 @@ func (r *Resolver) end() {
 	}
 }
 
-// lose closes the index: what happens now is not seen.
+// lose closes the source: what happens now is not seen.
 func (r *Resolver) lose() {
 	r.up = false
-	r.index.close()
+	r.source.close()
 	r.blind()
 }
 
@@ -208,12 +210,12 @@ func (r *Resolver) catchUp() {
 	if !r.up {
 		return
 	}
-	if err := r.index.catchUp(); err != nil {
+	if err := r.source.catchUp(); err != nil {
 		r.log.Warn("containers have to be looked for anew", zap.Error(err))
 		r.lose()
 		return
 	}
-	if len(r.index.unwatched) > 0 {
+	if r.source.blind() {
 		r.blind()
 	}
 	r.forgetEnded(time.Now())
@@ -268,7 +270,7 @@ func (r *Resolver) Stats() Stats {
 		s.Sessions[confidence] = n
 	}
 	if r.up {
-		s.Containers, s.Watches = len(r.index.containers), len(r.index.watches)
+		s.Containers, s.Watches = r.source.size()
 	}
 	return s
 }
@@ -284,7 +286,7 @@ func (r *Resolver) unseen(err error) {
 	}
 	r.quiet = true
 	if errors.Is(err, fs.ErrNotExist) {
-		r.log.Warn("no containers are known: there is no containerd's state, see EXECTAPE_RUNTIME_STATE", zap.String("state", r.state))
+		r.log.Warn("no containers are known: there is no runtime's state, see EXECTAPE_RUNTIME_STATE", zap.String("state", r.state))
 		return
 	}
 	r.log.Error("no containers are known", zap.String("state", r.state), zap.Error(err))

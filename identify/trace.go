@@ -189,14 +189,16 @@ func (t *trace) fits(e *exec) bool {
 	stdin := t.streams[session.Stdin]
 	tty, known := t.terminal()
 	switch {
+	case e.probe:
+		return false
 	case t.wild || e.unseen:
 		return true
 	case t.websocket: // whatever was asked for
-		return e.stdin
+		return e.stdin || e.plain
 	case known && e.process != nil && e.process.tty != tty, e.stdin && stdin.opened == 0:
 		return false
 	}
-	return e.stdin || !stdin.accepted
+	return e.stdin || e.plain || !stdin.accepted
 }
 
 // terminal returns whether the session has a terminal, if that can be told. A
@@ -222,14 +224,20 @@ func (t *trace) publish() {
 	t.news.Store(&now)
 }
 
-// sourceExec is who says which container an exec is in.
-const sourceExec = "containerd-exec"
-
 func (t *trace) identity() session.Identity {
-	containers := t.containers()
-	switch {
-	case t.attach:
+	if t.attach {
 		return t.attached()
+	}
+	containers := t.containers()
+	if _, somewhere := containers[nil]; somewhere {
+		clear(containers) // there are others that have no name
+	}
+	sourceExec := t.r.from("exec")
+	switch {
+	case t.exec != nil && t.exec.container == nil && t.exec.ended == never && t.closed.IsZero():
+		return session.Identity{} // not yet
+	case t.exec != nil && (t.exec.container == nil || t.exec.plain && t.r.source.blind()):
+		return some(nil, sourceExec) // or it has none that is seen
 	case t.exec != nil:
 		i := one(t.exec.container, sourceExec, session.ConfidenceExact)
 		if p := t.exec.process; p != nil {
@@ -250,6 +258,14 @@ func (t *trace) identity() session.Identity {
 		}
 	}
 	return some(containers, sourceExec)
+}
+
+// from is who says what is known from the source's execs, or containers.
+func (r *Resolver) from(what string) string {
+	if r.source == nil {
+		return "" // nothing is
+	}
+	return r.source.name() + "-" + what
 }
 
 // containers are those that what it may have started is in.

@@ -64,7 +64,7 @@ type config struct {
 	Socket        string           `env:"SOCKET" envDefault:"/run/exectape/exectape.sock" doc:"the Unix socket on which exectape probe and exectape sessions ask this instance; only root and its own user are answered"`
 	NodeName      string           `env:"NODE_NAME" doc:"this node's name, in every cast, in every request to a recorder and in exectape_build_info; the host's name, unless set"`
 	Record        record.Rules     `env:"RECORD" doc:"what is recorded of whose sessions, as in skip namespace=kube-system container=istio-*; sizes namespace=pay-* verb=exec. The first rule that fits counts; what none fits, or what can't be identified in time, is recorded"`
-	RuntimeState  string           `env:"RUNTIME_STATE" envDefault:"/run/containerd" doc:"containerd's state directory, which says whose sessions are; only read"`
+	RuntimeState  string           `env:"RUNTIME_STATE" envDefault:"/run/containerd" doc:"containerd's state directory, or CRI-O's /run/containers/storage, which says whose sessions are; only read"`
 	IdentifyWait  time.Duration    `env:"IDENTIFY_WAIT" envDefault:"100ms" doc:"how long a session may be held at its start, all told, so that it can't be mistaken for another that starts at the same time; 0s: not at all"`
 	LogLevel      zapcore.Level    `env:"LOG_LEVEL" envDefault:"info" doc:"the least that is logged: debug, info, warn or error"`
 	LogFormat     string           `env:"LOG_FORMAT" envDefault:"json" doc:"json or console, to standard error"`
