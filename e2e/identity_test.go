@@ -97,8 +97,8 @@ func TestASessionIsKnownByItsContainer(t *testing.T) {
 			})
 		}
 	}
-	// A runc that tells it lives for some 30 ms, which a busy machine may miss.
-	if told < sessions*3/4 {
+	// A runc that tells it lives for some 30 ms, which a busy machine may miss once.
+	if told < sessions-1 {
 		t.Errorf("of %d sessions it is known of %d what they run", sessions, told)
 	}
 }
