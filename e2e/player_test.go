@@ -25,6 +25,9 @@ func TestAsciinemaPlaysTheCasts(t *testing.T) {
 			u := run(t, k, app, terminal)
 			u.sees(prompt)
 			u.resizes(132, 43)
+			// A shell that hears of its size while it echoes begins the line anew,
+			// in the middle of a rune if need be, and players show no halves.
+			u.waitsForSize("43 132")
 			u.types("echo naïve 漢字\n")
 			u.sees("\r\nnaïve 漢字\r\n")
 			u.sees(prompt)
