@@ -44,28 +44,51 @@ func (s *Server) Probe(ctx context.Context) error {
 	return nil
 }
 
-// probeTry is how long one connection has. The kernel may take one for a session
-// that has ended: see beginProbe.
+// probeTry is how long one connection is waited for alone. The kernel may take it
+// for a session that has ended: see beginProbe.
 const probeTry = probeWait / 2
 
 // errNotAccepted is why a probe that got nowhere is tried again.
 var errNotAccepted = errors.New("it was not accepted")
 
-// probePause is between two tries.
+// probePause is between one that was reset and the next.
 const probePause = 10 * time.Millisecond
 
 func (s *Server) probe(ctx context.Context, at netip.AddrPort) error {
+	return firstAnswer(ctx, func(ctx context.Context) error { return s.probeOnce(ctx, at) })
+}
+
+// firstAnswer tries until a try is answered, whichever of them that is: while the
+// machine is busy accept is behind, and who gave up a try that only waits would
+// have to wait as long for the next.
+func firstAnswer(ctx context.Context, try func(context.Context) error) error {
+	trying, cancel := context.WithCancel(ctx)
+	var tries sync.WaitGroup // which are waited for here
+	defer tries.Wait()
+	defer cancel()
+	answers := make(chan error)
 	for {
-		try, cancel := context.WithTimeout(ctx, probeTry)
-		err := s.probeOnce(try, at)
-		cancel()
-		if !errors.Is(err, errNotAccepted) {
-			return err
-		}
+		tries.Go(func() {
+			err := try(trying)
+			select {
+			case answers <- err:
+			case <-trying.Done():
+			}
+		})
 		select {
-		case <-time.After(probePause):
+		case err := <-answers:
+			if !errors.Is(err, errNotAccepted) {
+				return err
+			}
+			select {
+			case <-time.After(probePause):
+			case <-ctx.Done():
+			}
+		case <-time.After(probeTry):
 		case <-ctx.Done():
-			return fmt.Errorf("%w: %w", err, context.Cause(ctx))
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", errNotAccepted, context.Cause(ctx))
 		}
 	}
 }
