@@ -58,7 +58,7 @@ func Start(ctx context.Context, programs, directory string, n *node.Node) (_ *Cl
 	if err := c.startNode(); err != nil {
 		return c, err
 	}
-	if err := c.await(ctx, "the node", "wait", "--for=condition=Ready", "node/"+NodeName, "--timeout=1s"); err != nil {
+	if err := c.await(ctx, "the node", "wait", "--for=condition=Ready", "node/"+NodeName, "--timeout=10s"); err != nil {
 		return c, err
 	}
 	return c, c.await(ctx, "the default service account", "get", "serviceaccount", "default")

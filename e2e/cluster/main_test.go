@@ -29,8 +29,11 @@ const (
 const directoryVariable = "EXECTAPE_TEST_CLUSTER_DIRECTORY"
 
 // patience is how long anything is waited for that will come. It is long for a
-// busy machine.
-const patience = 2 * time.Minute
+// busy machine, which has a cluster to run beside the tests.
+const patience = 5 * time.Minute
+
+// within has kubectl wait for less than that, so that it says for what.
+const within = "--timeout=4m"
 
 // streamingServer is where containerd serves sessions: at a port that changes
 // with every start, which is its default.
@@ -93,9 +96,12 @@ func inside(m *testing.M) (code int, err error) {
 // test runs the tests in the cluster, with their pods in it.
 func test(ctx context.Context, m *testing.M) (code int, err error) {
 	for _, args := range [][]string{
+		{"create", "namespace", "shop"},
+		// Without it no pod is let in, and it is made a while after the namespace.
+		{"--namespace=shop", "wait", "--for=create", "serviceaccount/default", within},
 		{"apply", "--filename=pods.yaml"},
 		{"config", "set-context", "--current", "--namespace=shop"},
-		{"wait", "--for=condition=Ready", "pod/web", "--timeout=90s"},
+		{"wait", "--for=condition=Ready", "pod/web", within},
 	} {
 		if said, err := kubernetes.Kubectl(ctx, args...).CombinedOutput(); err != nil {
 			return 0, fmt.Errorf("kubectl %q: %w\n%s", args, err, said)

@@ -6,13 +6,22 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestAnAPIServerTakesEveryManifest(t *testing.T) {
 	needsCluster(t)
 	u := user{t: t}
 	u.does("apply", "--filename=testdata/podmonitors-crd.yaml")
-	u.does("wait", "--for=condition=Established", "crd/podmonitors.monitoring.coreos.com", "--timeout=60s")
+	u.does("wait", "--for=condition=Established", "crd/podmonitors.monitoring.coreos.com", within)
+	// It is served somewhat later, and kubectl learns of it later still.
+	deadline := time.Now().Add(patience)
+	for u.kubectl(nil, "get", "podmonitors.monitoring.coreos.com", "--all-namespaces").code != 0 {
+		if time.Now().After(deadline) {
+			t.Fatalf("the API server doesn't serve a PodMonitor within %v", patience)
+		}
+		time.Sleep(askAgain)
+	}
 	// A dry run makes no namespace for what is to be in it.
 	u.does("apply", "--filename=../../deploy/base/namespace.yaml")
 	for name, directory := range map[string]string{

@@ -18,7 +18,7 @@ func TestManySessionsAtOnceAreRecordedAndProbesAreNot(t *testing.T) {
 	u := user{t: t}
 	u.does("apply", "--filename=probed.yaml")
 	defer u.does("delete", "deployment/probed", "--now")
-	u.does("rollout", "status", "deployment/probed", "--timeout=120s")
+	u.does("rollout", "status", "deployment/probed", within)
 
 	pods := strings.Fields(u.does("get", "pods", "--selector=app=probed", "--output=jsonpath={.items[*].metadata.name}"))
 
@@ -34,7 +34,9 @@ func TestManySessionsAtOnceAreRecordedAndProbesAreNot(t *testing.T) {
 	}
 	all.areOf(crowd)
 	// Each of the ten was asked to run its probe every second all the while.
-	u.does("rollout", "status", "deployment/probed", "--timeout=1s")
+	if ready := u.does("get", "deployment/probed", "--output=jsonpath={.status.readyReplicas}"); ready != "10" {
+		t.Errorf("of the ten that are probed %s are ready", ready)
+	}
 	all.none()
 }
 
@@ -53,8 +55,9 @@ func TestThoseWhoAreInASessionAreNotCutWhenThePodIsDeleted(t *testing.T) {
 	all.areOf(crowd)
 	all.none()
 
-	u.does("--namespace=exectape", "wait", strings.TrimSpace(pod), "--for=delete", "--timeout=90s")
-	u.does("--namespace=exectape", "wait", "pods", selector, "--for=condition=Ready", "--timeout=90s")
+	u.does("--namespace=exectape", "wait", strings.TrimSpace(pod), "--for=delete", within)
+	next := running(t)
+	next.await("is ready", func() bool { return next.status().Ready })
 	wantRecorded(t, all)
 }
 
@@ -64,6 +67,9 @@ func TestWhenTheRuntimeIsRestartedItsSessionsEndAndTheNextAreRecorded(t *testing
 	u := user{t: t}
 	all := tapesFromNowOn(t)
 	crowd := u.gather(1, "web")
+	r := running(t)
+	follows := func() int { return strings.Count(r.logs(), "rules follow the targets") }
+	before := follows()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := kubernetes.RestartRuntime(ctx); err != nil {
@@ -74,11 +80,15 @@ func TestWhenTheRuntimeIsRestartedItsSessionsEndAndTheNextAreRecorded(t *testing
 	if got := string(exectape(t, "cat", "--stream=stdout", c.ID)); got != crowd[0].name+"\n" {
 		t.Errorf("the session that was cut is recorded as %q, want %q", got, crowd[0].name+"\n")
 	}
-	// The kubelet has found containerd again, and exectape where it listens now.
-	u.does("exec", "web", "--container=app", "--", "true")
-	for _, s := range all.list() {
-		all.seen[s.ID] = true // who was early may have gone by
-	}
+	r.await("leads from where containerd listens now", func() bool { return follows() > before })
+	r.await("is beside a kubelet that has found containerd again", func() bool {
+		got := u.kubectl(nil, "exec", "web", "--container=app", "--", "true")
+		if got.code != 0 && !strings.Contains(got.stderr, "code = Unavailable") {
+			t.Fatalf("the first session after the restart: %s", got.short())
+		}
+		return got.code == 0
+	})
+	all.next().is(want{verb: "exec"})
 	wantRecorded(t, all)
 }
 

@@ -133,7 +133,7 @@ func TestWithClosedThereIsNoSessionThatIsNotRecorded(t *testing.T) {
 	install(t)
 	r := rollOut(t, env("EXECTAPE_FAIL_POLICY", "closed"), env("EXECTAPE_SESSION_MAX_BYTES", "1MiB"))
 	remove := func() {
-		r.does("delete", "daemonset/exectape", "--ignore-not-found", "--cascade=foreground", "--timeout=90s")
+		r.does("delete", "daemonset/exectape", "--ignore-not-found", "--cascade=foreground", within)
 	}
 	removeRules := func() { exectape(t, "rules", "remove") }
 	defer removeRules()

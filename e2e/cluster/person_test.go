@@ -74,7 +74,7 @@ func TestTheCastOfAnAttachIsWhatThePersonAtItSaw(t *testing.T) {
 		}
 	}
 	defer u.does(append([]string{"delete", "--ignore-not-found", "--now", "pod"}, pods...)...)
-	u.does(append([]string{"wait", "--for=condition=Ready", "--timeout=60s"}, there...)...)
+	u.does(append([]string{"wait", "--for=condition=Ready", within}, there...)...)
 
 	all := tapesFromNowOn(t)
 	people := make(map[string]*person)

@@ -54,7 +54,7 @@ func (r *rollout) undo() {
 	}
 	r.does("rollout", "undo", "daemonset/exectape")
 	r.isReady()
-	r.does("wait", "pods", r.selector, "--for=delete", "--timeout=90s")
+	r.does("wait", "pods", r.selector, "--for=delete", within)
 }
 
 // does runs kubectl in exectape's namespace.
@@ -66,7 +66,7 @@ func (r *rollout) does(args ...string) string {
 // isReady waits until the DaemonSet's pod is.
 func (r *rollout) isReady() {
 	r.u.t.Helper()
-	r.does("rollout", "status", "daemonset/exectape", "--timeout=90s")
+	r.does("rollout", "status", "daemonset/exectape", within)
 }
 
 // await waits until the pod does what it says.

@@ -92,7 +92,7 @@ var scenarios = []scenario{
 		run: func(u user) answer {
 			u.does(aPod("shell", "--attach=false", "--restart=Never")...)
 			defer u.does("delete", "pod", "shell", "--now")
-			u.does("wait", "--for=condition=Ready", "pod/shell", "--timeout=60s")
+			u.does("wait", "--for=condition=Ready", "pod/shell", within)
 			p := u.sitsDown("attach", "-it", "shell")
 			p.types("echo att''ached\n")
 			p.sees("attached\r\n")
@@ -155,7 +155,7 @@ const attached = "133x44"
 
 // aPod returns what makes kubectl run a pod with a shell in a terminal.
 func aPod(name string, more ...string) []string {
-	return append([]string{"run", name, "-it", "--image=" + busybox, "--image-pull-policy=Never",
+	return append([]string{"run", name, "-it", "--image=" + busybox, "--image-pull-policy=Never", "--pod-running-timeout=4m",
 		`--overrides={"spec":{"automountServiceAccountToken":false}}`, "--command"}, append(more, "--", "sh")...)
 }
 

@@ -62,7 +62,7 @@ func TestARolloutCutsNoSessionAndMissesNone(t *testing.T) {
 	if code := p.leaves(); code != 7 {
 		t.Errorf("the session that lived through it: code %d, want 7", code)
 	}
-	u.does("--namespace=exectape", "rollout", "status", "daemonset/exectape", "--timeout=90s")
+	u.does("--namespace=exectape", "rollout", "status", "daemonset/exectape", within)
 	session()
 	all.next().is(want{verb: "exec", exit: 7, size: "132x43", certain: true})
 	for range short {
@@ -108,12 +108,12 @@ func install(t *testing.T) {
 	u.does("apply", "--kustomize="+overlay)
 	t.Cleanup(func() {
 		if t.Failed() {
-			explain(t, "logs", "--prefix", "--tail=40", "--selector=app.kubernetes.io/name=exectape")
+			explain(t, "logs", "--prefix", "--tail=1000", "--selector=app.kubernetes.io/name=exectape")
 			explain(t, "describe", "pods")
 			explain(t, "get", "events")
 		}
 	})
-	u.does("--namespace=exectape", "rollout", "status", "daemonset/exectape", "--timeout=90s")
+	u.does("--namespace=exectape", "rollout", "status", "daemonset/exectape", within)
 }
 
 var installed sync.Once
@@ -121,7 +121,7 @@ var installed sync.Once
 // uninstall takes exectape away, if a test has deployed it.
 func uninstall(t *testing.T) {
 	t.Helper()
-	user{t: t}.does("delete", "--kustomize="+overlay, "--ignore-not-found", "--cascade=foreground", "--timeout=90s")
+	user{t: t}.does("delete", "--kustomize="+overlay, "--ignore-not-found", "--cascade=foreground", within)
 }
 
 // explain logs what kubectl says about exectape, when the test's own time is

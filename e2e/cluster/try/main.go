@@ -94,6 +94,9 @@ func furnish(ctx context.Context, c *cluster.Cluster) error {
 		return err
 	}
 	for _, args := range [][]string{
+		{"create", "namespace", "shop"},
+		// Without it no pod is let in, and it is made a while after the namespace.
+		{"--namespace=shop", "wait", "--for=create", "serviceaccount/default", "--timeout=90s"},
 		{"apply", "--filename=cluster/pods.yaml"},
 		{"apply", "--kustomize=../deploy/overlays/kind"},
 		{"config", "set-context", "--current", "--namespace=shop"},
