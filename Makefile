@@ -21,7 +21,8 @@ CONTAINERD := v2.4.2
 
 containerd-test: ## run the end-to-end tests on a containerd newer than Debian's, which is built first where it has not been
 	@e2e/install.sh
-	EXECTAPE_TEST_CONTAINERD="$$(e2e/node/build.sh $(CONTAINERD))" $(ROOT) go -C e2e test -race -count=1 -timeout 30m .
+	containerd="$$(e2e/node/build.sh $(CONTAINERD))" && \
+	EXECTAPE_TEST_CONTAINERD="$$containerd" $(ROOT) go -C e2e test -race -count=1 -timeout 30m .
 
 CRIO := v1.34.0
 
@@ -33,7 +34,8 @@ CRIO_NOT := TestSessionsAreWhatTheyAreWithoutExectape/.*/(a_command_that_isn.t_t
 
 crio-test: ## run those of the end-to-end tests that depend on the runtime on CRI-O, which is built first where it has not been
 	@e2e/node/install-crio.sh
-	EXECTAPE_TEST_CRIO="$$(e2e/node/build-crio.sh $(CRIO))" $(ROOT) go -C e2e test -race -count=1 -timeout 15m -run '$(CRIO_TESTS)' -skip '$(CRIO_NOT)' .
+	crio="$$(e2e/node/build-crio.sh $(CRIO))" && \
+	EXECTAPE_TEST_CRIO="$$crio" $(ROOT) go -C e2e test -race -count=1 -timeout 15m -run '$(CRIO_TESTS)' -skip '$(CRIO_NOT)' .
 
 demo: ## install what is missing, then record real sessions and show the casts
 	@e2e/install.sh
