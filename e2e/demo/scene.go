@@ -34,8 +34,8 @@ type scene struct {
 	closers  []func() error
 }
 
-// patience is how long the demo, or its end, may take.
-const patience = time.Minute
+// patience is how long the demo, or its end, may take: on a busy machine.
+const patience = 5 * time.Minute
 
 // close ends what was started, the last first.
 func (s *scene) close() (err error) {

@@ -25,6 +25,10 @@ import (
 // wanted is set where what is missing is a failure.
 const wanted = "EXECTAPE_TEST_PLAYER"
 
+// patience is how long the browser has to play them all. It is long for a busy
+// machine.
+const patience = 5 * time.Minute
+
 // golden has the casts that package cast writes.
 const golden = "../../cast/testdata"
 
@@ -103,7 +107,7 @@ func casts(t *testing.T) (names []string) {
 // show has a browser play casts, and returns what it has shown, by their names.
 func show(t *testing.T, names []string) map[string]screen {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	seen, done, failed := make(chan screen), make(chan struct{}), make(chan string, 1)
 	mux := http.NewServeMux()
@@ -148,7 +152,7 @@ func show(t *testing.T, names []string) map[string]screen {
 			t.Errorf("the page: %s", why)
 			return all
 		case <-ctx.Done():
-			t.Errorf("after two minutes the browser has shown %d of %d casts", len(all), len(names))
+			t.Errorf("after %v the browser has shown %d of %d casts", patience, len(all), len(names))
 			return all
 		}
 	}
@@ -172,7 +176,10 @@ func browse(t *testing.T, url string) (end func()) {
 	if err != nil {
 		lack(t, err)
 	}
-	home := t.TempDir()
+	home, err := os.MkdirTemp("", "exectape-player-")
+	if err != nil {
+		t.Fatal(err)
+	}
 	args := []string{"--headless", "--enable-logging=stderr", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-background-networking",
 		"--no-proxy-server", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--user-data-dir=" + home}
 	if os.Geteuid() == 0 {
@@ -191,6 +198,7 @@ func browse(t *testing.T, url string) (end func()) {
 		if err := browser.Wait(); !errors.As(err, new(*exec.ExitError)) {
 			t.Errorf("chromium: %v", err)
 		}
+		_ = os.RemoveAll(home) // one of them may still be writing there
 		if t.Failed() {
 			t.Logf("chromium said:\n%s", said.Bytes())
 		}
