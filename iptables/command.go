@@ -23,9 +23,9 @@ const (
 // commands are the two programs that read and write the rules of one family in
 // one backend.
 type commands struct {
-	backend       Backend
-	family        Family
-	save, restore string // paths
+	backend             Backend
+	family              Family
+	list, save, restore string // paths
 }
 
 // lookup finds the commands of a family that the node has.
@@ -39,7 +39,10 @@ func lookup(backend Backend, family Family) (commands, error) {
 	if c.save, err = find(name + "-save"); err != nil {
 		return c, err
 	}
-	c.restore, err = find(name + "-restore")
+	if c.restore, err = find(name + "-restore"); err != nil {
+		return c, err
+	}
+	c.list, err = find(name)
 	return c, err
 }
 
@@ -73,6 +76,35 @@ func (c commands) read(ctx context.Context, name string) (table, error) {
 		return nil, err
 	}
 	return readTable(name, saved)
+}
+
+// glance returns of table nat only what leads to our chain, and that chain if
+// something does. It takes the time that these need. The table of a node with
+// 5000 services takes a hundred times that: 0.7 s of nft, which keeps chains
+// apart. To legacy they are one piece, and it gains nothing.
+func (c commands) glance(ctx context.Context) (table, error) {
+	nat, err := c.chain(ctx, "OUTPUT")
+	if err != nil || len(nat.jumps()) == 0 {
+		return nat, err
+	}
+	chain, err := c.chain(ctx, Chain)
+	return append(nat, chain...), err
+}
+
+// chain returns one chain of table nat. Where there is none, that is an error,
+// and what it says depends on iptables' version.
+func (c commands) chain(ctx context.Context, name string) (table, error) {
+	listed, err := run(ctx, "", c.list, "-t", "nat", "-S", name)
+	if err != nil {
+		return nil, err
+	}
+	nat := table{":" + name + " - [0:0]"}
+	for line := range strings.Lines(listed) {
+		if strings.HasPrefix(line, "-A ") {
+			nat = append(nat, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	return nat, nil
 }
 
 // write makes the changes to table nat that lines ask for, all or none.

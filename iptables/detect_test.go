@@ -76,7 +76,8 @@ func install(t *testing.T, saves map[string]string) {
 		if script == absent {
 			continue
 		}
-		for _, name := range []string{name, strings.TrimSuffix(name, "-save") + "-restore"} {
+		plain := strings.TrimSuffix(name, "-save")
+		for _, name := range []string{name, plain + "-restore", plain} {
 			if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
 				t.Fatal(err)
 			}

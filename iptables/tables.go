@@ -139,11 +139,10 @@ func (t *Tables) Look(ctx context.Context, cfg Config) (View, error) {
 		return view, err
 	}
 	for _, c := range t.commands {
-		nat, err := c.read(ctx, "nat")
+		nat, wrong, err := t.look(ctx, c, cfg)
 		if err != nil {
 			return view, fmt.Errorf("iptables: %s (%s): %w", c.family, c.backend, err)
 		}
-		wrong := t.wrong(c, nat, cfg)
 		for _, words := range wrong {
 			view.Problems = append(view.Problems, Problem(fmt.Sprintf("%s (%s): %s", c.family, c.backend, words)))
 		}
@@ -152,6 +151,23 @@ func (t *Tables) Look(ctx context.Context, cfg Config) (View, error) {
 	youngestFirst(view.Instances)
 	view.Instances = slices.Compact(view.Instances)
 	return view, nil
+}
+
+// look returns table nat of c and what Apply would change in it. Mostly that is
+// nothing, which a glance tells. Two chains that are read one after the other
+// may be from before a change and from after it: so whatever else it tells is
+// looked at again, in one piece. So is all that is not kept by a running
+// exectape, of which a chain may be left that nothing leads to.
+func (t *Tables) look(ctx context.Context, c commands, cfg Config) (nat table, wrong []string, err error) {
+	if cfg.Live && c.backend == NFT && t.backend == NFT {
+		if nat, err = c.glance(ctx); err == nil && len(t.wrong(c, nat, cfg)) == 0 {
+			return nat, nil, nil
+		}
+	}
+	if nat, err = c.read(ctx, "nat"); err != nil {
+		return nil, nil, err
+	}
+	return nat, t.wrong(c, nat, cfg), nil
 }
 
 // wrong returns in words what Apply would change in nat.

@@ -198,6 +198,40 @@ func (t test) wantProblems(name string, words ...string) {
 	}
 }
 
+// What others have in the table can be long, and to print it takes its time.
+func TestALookAtRulesOfNFTReadsThemAlone(t *testing.T) {
+	everywhere(t, func(t test) {
+		if t.backend != NFT {
+			return // all of a table is one to legacy
+		}
+		settle(t)
+		t.cfg.Live = true
+		look := func() (View, error) {
+			tables := *t.tables
+			tables.commands = slices.Clone(t.tables.commands)
+			for i := range tables.commands {
+				tables.commands[i].save = "/bin/false"
+			}
+			return tables.Look(t.Context(), t.cfg)
+		}
+		t.apply()
+		view, err := look()
+		if err != nil || len(view.Problems) > 0 {
+			t.Errorf("error %v, problems %q, with the rules as they should be", err, view.Problems)
+		}
+		if diff := cmp.Diff([]Instance{t.cfg.Instance()}, view.Instances); t.cfg.Generation != 0 && diff != "" {
+			t.Errorf("the instances: -want +got:\n%s", diff)
+		}
+		for _, damage := range []string{"-D OUTPUT 1", "-F EXECTAPE", "-A EXECTAPE -p tcp -j RETURN", "-A OUTPUT " + t.cfg.jump().String()} {
+			t.tamper(t.T, "nat", damage)
+			if _, err := look(); err == nil || !strings.Contains(err.Error(), "/bin/false") {
+				t.Errorf("%s: error %v, want that of who prints all of it", damage, err)
+			}
+			t.apply()
+		}
+	})
+}
+
 func TestApplyRemovesWhatHasNoTargetAnyMore(t *testing.T) {
 	everywhere(t, func(t test) {
 		settle(t)

@@ -13,6 +13,7 @@ import (
 	"exectape/iptables"
 
 	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
 )
 
 // Config is what a Keeper needs.
@@ -103,18 +104,32 @@ func (k *Keeper) Run(ctx context.Context) {
 	defer stop()
 	// Apart from the rules: those commands may wait for others' for seconds.
 	renewing.Go(func() { k.lease.keep(keeping, k.lookNow) })
-	interval := time.NewTicker(k.Interval)
-	defer interval.Stop()
+	next := time.NewTimer(k.Interval)
+	defer next.Stop()
 	for ctx.Err() == nil {
 		select {
-		case <-interval.C:
+		case <-next.C:
 		case <-k.wake:
 		case <-ctx.Done():
 			continue
 		}
+		before := spent()
 		k.check(ctx)
+		next.Reset(pause(k.Interval, spent()-before))
 	}
 	k.handOver(keeping) // also if ctx ended while the rules were looked at
+}
+
+// pause is how long the rules are not looked at after a look that cost so much CPU
+// time. To print a table of ten thousands of rules takes iptables half a second:
+// with a short interval that would be a quarter of a core, and is a twentieth.
+func pause(interval, cost time.Duration) time.Duration { return max(interval, 20*cost) }
+
+// spent returns the CPU time of all commands so far: iptables' are the only ones.
+func spent() time.Duration {
+	var usage unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_CHILDREN, &usage) // never fails
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // Redirect makes the rules lead what connects to targets to exectape, as soon as
