@@ -37,7 +37,7 @@ func (t *trace) attached() session.Identity {
 func (t *trace) fitsContainer(c *container) bool {
 	opened := func(s session.Stream) bool { return t.streams[s].opened > 0 }
 	switch {
-	case t.websocket || t.wild:
+	case t.websocket || t.wild.Load():
 		return true
 	case opened(session.ResizeStream) && !c.tty, opened(session.Stderr) && c.tty:
 		return false

@@ -57,7 +57,7 @@ func (r *Resolver) shaped(e *exec) {
 func (r *Resolver) fed(e *exec, at moment) {
 	var silent []*trace
 	for t := range e.may {
-		if moment(t.typed.Load()) >= at && !t.wild {
+		if moment(t.typed.Load()) >= at && !t.wild.Load() {
 			silent = append(silent, t)
 		}
 	}

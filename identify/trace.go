@@ -19,6 +19,7 @@ type trace struct {
 	news  atomic.Pointer[session.Identity] // that nobody has asked for yet
 	shown atomic.Bool                      // it has begun, and more output is no news
 	known atomic.Bool                      // its exec is
+	wild  atomic.Bool                      // there may be streams that nobody could see
 	typed atomic.Uint64                    // when its client first sent something to stdin, or never
 
 	// What the client has opened, and the target not heard of yet. It is set by
@@ -31,7 +32,6 @@ type trace struct {
 	opened  int    // how many streams
 	rank    int    // of the last of them in clientOrder, and one
 	odd     bool   // they are not in that order
-	wild    bool   // there may be others that nobody could see
 	since   uint64 // only execs behind this one can be its own
 	began   bool   // it has started, and made its exec
 	over    bool   // it starts nothing any more
@@ -76,7 +76,7 @@ func (t *trace) See(e session.Event) {
 		t.accepted(e.Stream)
 	case session.Raw:
 		// In what can't be decoded any stream can be opened.
-		t.wild = t.wild || e.From == session.FromClient
+		t.wild.Store(true)
 	case session.Output:
 		if t.began {
 			return
@@ -107,7 +107,7 @@ func (t *trace) matters(e session.Event) bool {
 	case session.Opened, session.Accepted, session.Status:
 		return true
 	case session.Raw:
-		return e.From == session.FromClient
+		return e.From == session.FromClient && !t.wild.Load()
 	case session.Input:
 		return !t.known.Load() && moment(t.typed.Load()) == never
 	case session.Output:
@@ -179,7 +179,7 @@ func (t *trace) mayStart(e *exec) bool {
 // canStart reports whether the target can have all streams that it waits for:
 // at least one beside the error stream.
 func (t *trace) canStart() bool {
-	return !t.attach && (t.websocket && t.asked || t.wild || t.opened >= 2)
+	return !t.attach && (t.websocket && t.asked || t.wild.Load() || t.opened >= 2)
 }
 
 // fits reports whether the session's exec can look like e. It has a stdin exactly
@@ -191,7 +191,7 @@ func (t *trace) fits(e *exec) bool {
 	switch {
 	case e.probe:
 		return false
-	case t.wild || e.unseen:
+	case t.wild.Load() || e.unseen:
 		return true
 	case t.websocket: // whatever was asked for
 		return e.stdin || e.plain
