@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -13,45 +14,54 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	smallBuffer = 32 << 10
-	largeBuffer = 128 << 10
-
-	// maxLarge is how many sessions may have a large buffer at once. A client
-	// that takes nothing keeps the one that is for it.
-	maxLarge = 64
-)
-
 // buffers are for what is being copied: a session has one only while something
-// passes. Who fills it gets a large one the next time, because each piece costs
+// passes. Who says much gets a larger one the next time, because each piece costs
 // the same calls however long it is.
-type buffers struct {
-	small, large sync.Pool
-	lent         atomic.Int32 // of the large ones
+type buffers []*sized
+
+// sized are buffers of one size. A client that takes nothing keeps the one that is
+// for it, so there are no more than so many of the larger ones.
+type sized struct {
+	size int
+	max  int32 // 0: as many as are asked for
+	lent atomic.Int32
+	pool sync.Pool
 }
 
 var copying = buffers{
-	small: sync.Pool{New: func() any { b := make([]byte, smallBuffer); return &b }},
-	large: sync.Pool{New: func() any { b := make([]byte, largeBuffer); return &b }},
+	{size: 32 << 10},
+	{size: 128 << 10, max: 48},
+	{size: 512 << 10, max: 8},
 }
 
-func (s *buffers) take(much bool) *[]byte {
-	if much {
-		if s.lent.Add(1) <= maxLarge {
-			return s.large.Get().(*[]byte)
-		}
-		s.lent.Add(-1)
+// take returns the smallest buffer that so much does not fill, if it is to be had.
+func (s buffers) take(much int) *[]byte {
+	at := 0
+	for at < len(s)-1 && much >= s[at].size {
+		at++
 	}
-	return s.small.Get().(*[]byte)
+	for s[at].lent.Add(1) > s[at].max && s[at].max > 0 {
+		s[at].lent.Add(-1)
+		at--
+	}
+	if b, ok := s[at].pool.Get().(*[]byte); ok {
+		return b
+	}
+	b := make([]byte, s[at].size)
+	return &b
 }
 
-func (s *buffers) give(b *[]byte) {
-	if len(*b) == smallBuffer {
-		s.small.Put(b)
-		return
-	}
-	s.large.Put(b)
-	s.lent.Add(-1)
+func (s buffers) give(b *[]byte) {
+	of := s.of(b)
+	of.pool.Put(b)
+	of.lent.Add(-1)
+}
+
+// forget leaves a buffer to whoever goes on with what is in it.
+func (s buffers) forget(b *[]byte) { s.of(b).lent.Add(-1) }
+
+func (s buffers) of(b *[]byte) *sized {
+	return s[slices.IndexFunc(s, func(of *sized) bool { return of.size == len(*b) })]
 }
 
 // transfer is io.Copy for what is recorded. While src has nothing to say, it
@@ -62,7 +72,7 @@ func transfer(dst, src *end) (copied int64, err error) {
 		if said < room { // src had no more to say
 			quiet.end()
 		}
-		b := copying.take(room > 0 && said == room)
+		b := copying.take(said)
 		room = len(*b)
 		var ended error
 		if said, ended = src.Read(*b); said > 0 {
@@ -83,13 +93,6 @@ func transfer(dst, src *end) (copied int64, err error) {
 		case ended != nil:
 			return copied, ended
 		}
-	}
-}
-
-// forget leaves a buffer to whoever goes on with what is in it.
-func (s *buffers) forget(b *[]byte) {
-	if len(*b) == largeBuffer {
-		s.lent.Add(-1)
 	}
 }
 

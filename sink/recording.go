@@ -72,7 +72,7 @@ func takeLines() []byte { return *spare.Get().(*[]byte) }
 
 // maxSpare is the longest buffer that is lent again. All that a copier reads at
 // once is six times as long where every byte of it is escaped.
-const maxSpare = 1 << 20
+const maxSpare = 4 << 20
 
 func giveLines(b []byte) {
 	if b = b[:0]; cap(b) <= maxSpare {
