@@ -30,6 +30,8 @@ func TestAnAPIServerTakesEveryManifest(t *testing.T) {
 		"the overlay with HTTP":     "../../deploy/overlays/http",
 		"the component PodMonitor":  with(t, "../../deploy/overlays/http", "../../deploy/components/podmonitor"),
 		"the component on the base": with(t, "../../deploy/base", "../../deploy/components/podmonitor"),
+		"the component for CRI-O":   with(t, "../../deploy/base", "../../deploy/components/crio"),
+		"the component for K3s":     with(t, "../../deploy/overlays/http", "../../deploy/components/k3s"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			u := user{t: t}
