@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,13 +170,13 @@ func TestALargeCastThatIsRefusedIsNotSent(t *testing.T) {
 				t.Errorf("%d bytes come with Expect: %q", r.ContentLength, r.Header.Get("Expect"))
 			}
 		}))
-		taken := 0
-		w.recorder.net.goes(func(p []byte, _ <-chan struct{}) []byte { taken += len(p); return p })
+		var taken atomic.Int64
+		w.recorder.net.goes(func(p []byte, _ <-chan struct{}) []byte { taken.Add(int64(len(p))); return p })
 		w.finished("00000001", 4<<20)
 		w.start()
 		time.Sleep(time.Minute)
-		if refused := w.files(".refused"); len(refused) != 1 || taken > 64<<10 {
-			t.Errorf("refused is %q, and up to %d bytes were taken", refused, taken)
+		if refused := w.files(".refused"); len(refused) != 1 || taken.Load() > 64<<10 {
+			t.Errorf("refused is %q, and up to %d bytes were taken", refused, taken.Load())
 		}
 		w.recorder.net.goes(nil)
 		w.finished("00000002", 1000)
