@@ -199,7 +199,7 @@ func (r *recorder) decide(e session.Event) Action {
 		r.action = r.rules.about(r.verb, *e.Identity)
 		// What was skipped can't be had again.
 		r.decided = r.action == Skip
-	case len(e.Data) > 0:
+	case len(e.Data) > 0 && slices.Contains(r.content, e.Kind):
 		r.decided = true
 	}
 	return r.action

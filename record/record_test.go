@@ -43,6 +43,7 @@ func in(pods ...string) (whose session.Identity) {
 func TestWhatIsRecordedOfASession(t *testing.T) {
 	known := func(i session.Identity) session.Event { return session.Event{Kind: session.Identified, Identity: &i} }
 	shown := session.Event{Kind: session.Output, Stream: session.Stdout, Data: []byte("hello")}
+	typed := session.Event{Kind: session.Input, Stream: session.Stdin, Data: []byte("hello")} // which is not kept
 	likely := in("web-1")
 	likely.Confidence = session.ConfidenceLikely
 	for _, test := range []struct {
@@ -57,6 +58,7 @@ func TestWhatIsRecordedOfASession(t *testing.T) {
 		{"another verb", "skip verb=attach", []session.Event{known(in("web-1")), shown}, "[hello closed]"},
 		{"this verb", "skip verb=exec", []session.Event{known(in("web-1")), shown}, "[discarded]"},
 		{"known too late", "skip", []session.Event{shown, known(in("web-1")), shown}, "[hello hello closed]"},
+		{"known behind what was typed", "skip", []session.Event{typed, known(in("web-1")), shown}, "[discarded]"},
 		{"never known", "skip", []session.Event{shown}, "[hello closed]"},
 		{"only likely", "skip", []session.Event{known(likely), shown}, "[hello closed]"},
 		{"one of several, of which all are to be skipped", "skip pod=web-*", []session.Event{known(in("web-1", "web-2")), shown}, "[discarded]"},
