@@ -66,7 +66,7 @@ func TestASessionOverWebSocketWaitsForAllThatHaveAStdin(t *testing.T) {
 func TestASessionWithATerminalOnlyIsNotTakenForStartedByAProbe(t *testing.T) {
 	s := newState(t)
 	s.container("a", plain)
-	r := s.watched(20 * time.Second)
+	r := s.watched(time.Minute)
 	exec(r).opens(watch.streams()...)
 	second := exec(r)
 	second.opens(session.ErrorStream, session.Stdout)
@@ -188,7 +188,7 @@ func TestNothingThatPassesInBulkWaitsForWhatIsBeingFoundOut(t *testing.T) {
 	}()
 	select {
 	case <-passed:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("it waits")
 	}
 	release()

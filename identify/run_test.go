@@ -32,7 +32,7 @@ func until(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
-	late := time.After(20 * time.Second)
+	late := time.After(time.Minute)
 	for !holds() {
 		select {
 		case <-tick.C:
@@ -100,7 +100,7 @@ func TestNobodyIsHeldUpByWhoWritesToTheTMPDIRWithoutEnd(t *testing.T) {
 	}()
 	select {
 	case <-caughtUp:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("it does not return")
 	}
 	stop()

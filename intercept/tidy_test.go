@@ -74,7 +74,7 @@ func TestThreadsThatADiskHasTakenAreGivenBack(t *testing.T) {
 
 func eventually(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !so(); <-time.After(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !so(); <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it never came to be that " + what)
 		}

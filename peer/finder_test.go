@@ -48,7 +48,7 @@ func running(t testing.TB, proc string) *peer.Finder {
 }
 
 // patience is how long a test waits for what must come.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func answer(t testing.TB, asked <-chan session.Peer) session.Peer {
 	t.Helper()
