@@ -15,14 +15,14 @@ test: ## install what is missing, then run all tests and fuzz targets, as root a
 	@e2e/install.sh
 	$(ROOT) go test -race -timeout 30m ./...
 	@$(MAKE) --no-print-directory fuzz
-	$(ROOT) go -C e2e test -race -count=1 -timeout 30m ./...
+	$(ROOT) go -C e2e test -race -count=1 -timeout 1h ./...
 
 CONTAINERD := v2.4.2
 
 containerd-test: ## run the end-to-end tests on a containerd newer than Debian's, which is built first where it has not been
 	@e2e/install.sh
 	containerd="$$(e2e/node/build.sh $(CONTAINERD))" && \
-	EXECTAPE_TEST_CONTAINERD="$$containerd" $(ROOT) go -C e2e test -race -count=1 -timeout 30m .
+	EXECTAPE_TEST_CONTAINERD="$$containerd" $(ROOT) go -C e2e test -race -count=1 -timeout 1h .
 
 CRIO := v1.34.0
 

@@ -60,15 +60,9 @@ func (w way) upgraded(t *testing.T, target *net.TCPListener, verb string) (clien
 	client = w.mustDial(t, target.Addr().(*net.TCPAddr).AddrPort())
 	request := "POST /" + verb + "/token HTTP/1.1\r\n" + upgrade
 	say(t, client, request) // nobody connects to the target before
-	server, err := target.AcceptTCP()
-	if err != nil {
+	server = accept(t, target)
+	if err := client.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = server.Close() })
-	for _, conn := range []*net.TCPConn{client, server} {
-		if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
-			t.Fatal(err)
-		}
 	}
 	hear(t, server, request)
 	say(t, server, "HTTP/1.1 101 "+http.StatusText(http.StatusSwitchingProtocols)+"\r\nConnection: Upgrade\r\nUpgrade: none\r\n\r\n")
@@ -111,8 +105,23 @@ func listen(t *testing.T) *net.TCPListener {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	if err := ln.SetDeadline(time.Now().Add(patience)); err != nil {
+	return ln
+}
+
+// accept waits for a connection, which is closed at the test's end.
+func accept(t *testing.T, ln *net.TCPListener) *net.TCPConn {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	if err := ln.SetDeadline(deadline); err != nil {
 		t.Fatal(err)
 	}
-	return ln
+	conn, err := ln.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if err := conn.SetDeadline(deadline); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }

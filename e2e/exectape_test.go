@@ -28,7 +28,11 @@ type exectape struct {
 // must succeed and leave no rule behind.
 func newExectape(t *testing.T, env ...string) *exectape {
 	t.Helper()
-	env = append([]string{"EXECTAPE_TARGETS=" + streamingServer.String(), "EXECTAPE_LOG_LEVEL=debug"}, env...)
+	env = append([]string{
+		"EXECTAPE_TARGETS=" + streamingServer.String(),
+		"EXECTAPE_LOG_LEVEL=debug",
+		"EXECTAPE_SINK_TIMEOUT=1m", // the disk may be a busy one
+	}, env...)
 	e := &exectape{t: t, program: recorder.Program{Path: binary, Env: env}}
 	e.keepIn(filepath.Join(t.TempDir(), "casts"))
 	e.answerOn(filepath.Join(shortDirectory(t), "socket"))

@@ -178,7 +178,7 @@ func (test trial) hold(t *testing.T, front *tap.Tap) testimony {
 // a buffer that doubles, and so in copies until the collector comes. Under the
 // race detector each takes several times its size.
 const (
-	muchMemory = 16 << 20
+	muchMemory = 32 << 20
 	copies     = 16
 )
 

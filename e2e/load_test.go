@@ -12,7 +12,8 @@ import (
 )
 
 // A load is sessions that begin one after the other, each of which says its
-// number.
+// number. Where the machine does not keep up, fewer begin: no more than atOnce go
+// on at a time.
 type load struct {
 	t       *testing.T
 	runtime *local.Server
@@ -21,20 +22,27 @@ type load struct {
 	running sync.WaitGroup
 }
 
+const atOnce = 20
+
 func beginLoad(t *testing.T, runtime *local.Server, every time.Duration) *load {
 	ctx, stop := context.WithCancel(t.Context())
 	l := &load{t: t, runtime: runtime, stop: stop, begun: make(chan int, 1)}
 	go func() {
 		again := time.NewTicker(every)
 		defer again.Stop()
+		places := make(chan struct{}, atOnce)
 		for n := 0; ; n++ {
 			select {
 			case <-again.C:
-				l.running.Go(func() { l.session(n) })
 			case <-ctx.Done():
 				l.begun <- n
 				return
 			}
+			places <- struct{}{}
+			l.running.Go(func() {
+				defer func() { <-places }()
+				l.session(n)
+			})
 		}
 	}()
 	return l

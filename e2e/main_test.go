@@ -20,7 +20,7 @@ import (
 
 // patience is how long anything is waited for that will come. It is long for a
 // busy machine.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 // streamingServer is where containerd serves sessions.
 var streamingServer = netip.MustParseAddrPort("127.0.0.1:34567")

@@ -100,13 +100,7 @@ func TestATargetSeesNothingOfAConnectionBeforeItsFirstByte(t *testing.T) {
 			w.mustDial(t, to)
 			request := fmt.Sprintf("GET /%s HTTP/1.1\r\n\r\n", t.Name())
 			say(t, w.mustDial(t, to), request)
-			conn, err := target.AcceptTCP()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer conn.Close()
-			_ = conn.SetReadDeadline(time.Now().Add(patience))
-			hear(t, conn, request)
+			hear(t, accept(t, target), request)
 		})
 	}
 }

@@ -89,10 +89,7 @@ func (r resetter) reach(t *testing.T, at *net.TCPAddr) (kubelet, own *net.TCPAdd
 	if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: node\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	accepted, err := r.AcceptTCP()
-	if err != nil {
-		t.Fatal(err)
-	}
+	accepted := accept(t, r.TCPListener)
 	_ = accepted.SetLinger(0)
 	if err := accepted.Close(); err != nil {
 		t.Fatal(err)

@@ -18,7 +18,7 @@ import (
 func imageRoot(t *testing.T) string {
 	t.Helper()
 	t.Setenv("CGO_ENABLED", "0")
-	binary, err := recorder.Build(patiently(t), "..", t.TempDir(), "-trimpath")
+	binary, err := recorder.Build(t.Context(), "..", t.TempDir(), "-trimpath") // the whole standard library anew
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"exectape/session"
 	"exectape/session/sessiontest/hostile"
@@ -57,14 +56,7 @@ func TestAServerThatStallsInsideAFrameLeavesNoPlaceForAFarewell(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			client := talk(t, byNFT.mustDial(t, target.Addr().(*net.TCPAddr).AddrPort()))
 			say(t, client, test.request)
-			server, err := target.Accept()
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer server.Close()
-			if err := server.SetDeadline(time.Now().Add(patience)); err != nil {
-				t.Fatal(err)
-			}
+			server := accept(t, target)
 			if _, err := http.ReadRequest(bufio.NewReader(server)); err != nil {
 				t.Fatal(err)
 			}

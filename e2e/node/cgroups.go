@@ -23,7 +23,7 @@ func removeCgroups(name string) error {
 	if err != nil {
 		return err
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for _, top := range append(tops, root+name) {
 		err := removeTree(top)
 		for errors.Is(err, syscall.EBUSY) && time.Now().Before(deadline) {

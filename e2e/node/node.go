@@ -102,14 +102,23 @@ func (n *Node) Restart(ctx context.Context) error {
 	return n.await(ctx)
 }
 
-// await waits until the runtime serves the kubelet.
+// await waits until the runtime serves the kubelet. containerd 1.6 answers before
+// it has found its pods again, but only that it is not there yet.
 func (n *Node) await(ctx context.Context) error {
-	version, err := n.runtime.Version(ctx, &cri.VersionRequest{}, grpc.WaitForReady(true))
-	if err != nil {
-		return fmt.Errorf("wait for the runtime: %w", err)
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for {
+		version, err := n.runtime.Version(ctx, &cri.VersionRequest{}, grpc.WaitForReady(true))
+		if err == nil {
+			n.Version = version.GetRuntimeName() + " " + version.GetRuntimeVersion()
+			return nil
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the runtime: %w", err)
+		}
 	}
-	n.Version = version.GetRuntimeName() + " " + version.GetRuntimeVersion()
-	return nil
 }
 
 // Socket is where the runtime serves the kubelet.

@@ -98,9 +98,10 @@ func (p *Pod) RunContainer(ctx context.Context, name string, process kubelet.Pro
 // ID is what the runtime calls it.
 func (c *Container) ID() string { return c.id }
 
-// Probe runs a command as an exec probe does, without a session.
+// Probe runs a command as an exec probe does, without a session, but has the
+// time that ctx gives it.
 func (c *Container) Probe(ctx context.Context, command ...string) error {
-	answer, err := c.node.runtime.ExecSync(ctx, &cri.ExecSyncRequest{ContainerId: c.id, Cmd: command, Timeout: 10})
+	answer, err := c.node.runtime.ExecSync(ctx, &cri.ExecSyncRequest{ContainerId: c.id, Cmd: command})
 	if err != nil {
 		return fmt.Errorf("probe: %w", err)
 	}

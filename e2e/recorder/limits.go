@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +35,18 @@ func (r *Recorder) LimitDescriptors(left int) (restore func() error, err error) 
 	return func() error { return unix.Prlimit(pid, unix.RLIMIT_NOFILE, &before, nil) }, nil
 }
 
+// removeGroup removes a cgroup whose last process has ended, which the kernel may
+// still be about to find out.
+func removeGroup(group string) error {
+	deadline := time.Now().Add(time.Minute)
+	err := os.Remove(group)
+	for errors.Is(err, syscall.EBUSY) && time.Now().Before(deadline) {
+		time.Sleep(10 * time.Millisecond)
+		err = os.Remove(group)
+	}
+	return err
+}
+
 // LimitMemory makes bytes the most memory that the recorder may take beside what
 // it has; if that is not enough for it, the kernel kills it. It takes a kernel
 // that lets us have a memory cgroup. What it returns removes that, once the
@@ -53,7 +67,7 @@ func (r *Recorder) LimitMemory(bytes int64) (remove func() error, err error) {
 		if err != nil {
 			return nil, errors.Join(err, os.Remove(group))
 		}
-		return func() error { return os.Remove(group) }, nil
+		return func() error { return removeGroup(group) }, nil
 	}
 	return nil, errors.New("there is no memory cgroup to be had")
 }
