@@ -15,7 +15,7 @@ import (
 func TestARuntimeMayListenOnIPv6(t *testing.T) {
 	needsNode(t)
 	ctx := patiently(t)
-	streaming := netip.MustParseAddrPort("[::1]:34567")
+	streaming := netip.MustParseAddrPort("[::1]:24567") // not among the ports that clients are given
 	second, err := node.Start(ctx, streaming)
 	if err != nil {
 		t.Fatal(err)
