@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"encoding/json"
 	"path/filepath"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"exectape/e2e/kubelet"
+	"exectape/e2e/recorder"
 	"exectape/session"
 )
 
@@ -30,26 +32,33 @@ func TestWhateverAContainerIsCalledItSpoilsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	process := kubelet.Process{Command: []string{"sh", "-c", "echo hello; read line", anyName, anyName}, Stdin: true, TTY: true}
-	u := run(t, direct, c, process)
-	u.sees("hello")
-
-	wantSo := func(where string, i session.Identity) {
+	process := kubelet.Process{Command: append(slices.Clone(untilBye), anyName, anyName), Stdin: true, TTY: true}
+	wantSo := func(where string, i session.Identity) (told bool) {
 		t.Helper()
-		if i.Confidence != session.ConfidenceExact || i.Pod != p.Name() || i.Container != anyName || i.Namespace != "default" || !slices.Equal(i.Command, process.Command) {
+		told = i.Command != nil
+		if i.Confidence != session.ConfidenceExact || i.Pod != p.Name() || i.Container != anyName || i.Namespace != "default" || told && !slices.Equal(i.Command, process.Command) {
 			t.Errorf("%s: %+v", where, i)
 		}
+		return told
 	}
-	live := e.sessions()
-	if len(live) != 1 {
-		t.Fatalf("exectape sessions: %+v", live)
-	}
-	wantSo("exectape sessions --json", live[0].Identity)
-	wantPrintable(t, "exectape sessions", e.run("sessions"))
+	var ended recorder.Line
+	e.untilTold(t, func() (told bool) {
+		u := run(t, direct, c, process)
+		u.types("hello\n")
+		u.sees("hello\r\nhello\r\n")
+		live := e.sessions()
+		if len(live) != 1 {
+			t.Fatalf("exectape sessions: %+v", live)
+		}
+		told = wantSo("exectape sessions --json", live[0].Identity)
+		wantPrintable(t, "exectape sessions", e.run("sessions"))
 
-	u.types("bye\n")
-	_ = u.leaves()
-	ended := e.logs("session ended")
+		u.types("bye\n")
+		_ = u.leaves()
+		ended = e.logs("session ended")
+		eventually(t, "no session goes on", func(context.Context) bool { return len(e.sessions()) == 0 })
+		return told
+	})
 	if got := ended.Text("pod"); got != "default/"+p.Name() {
 		t.Errorf("the log names the pod %q", got)
 	}
@@ -65,7 +74,7 @@ func TestWhateverAContainerIsCalledItSpoilsNothing(t *testing.T) {
 	r.tape() // can be read
 	wantPrintable(t, "exectape ls", e.run("ls", e.casts))
 	var listed session.Summary
-	if err := json.Unmarshal(e.run("ls", "--json", e.casts), &listed); err != nil {
+	if err := json.Unmarshal(e.run("ls", "--json", r.file), &listed); err != nil {
 		t.Error(err)
 	}
 	wantSo("exectape ls --json", listed.Identity)

@@ -156,14 +156,8 @@ func (s score) total() (n int) {
 func (f *fleet) check(t *testing.T, e *exectape, visits map[string]*visit) (busy, plain score) {
 	t.Helper()
 	busy, plain = make(score), make(score)
-	found := 0
-	for _, file := range e.files(".cast") {
-		word, v := visitOf(t, file, visits)
-		if v == nil {
-			continue
-		}
-		found++
-		i := e.recording(file).Identity
+	for word, i := range e.identities(visits) {
+		v := visits[word]
 		s := plain
 		if v.process.Stdin || v.process.TTY {
 			s = busy
@@ -181,14 +175,32 @@ func (f *fleet) check(t *testing.T, e *exectape, visits map[string]*visit) (busy
 				word, v.process.Stdin, v.process.TTY, v.container, f.names[v.container], i)
 		}
 	}
-	if found != len(visits) {
-		t.Errorf("%d visits were recorded, of %d", found, len(visits))
-	}
 	return busy, plain
 }
 
-// visitOf returns the visit that a cast shows.
-func visitOf(t *testing.T, file string, visits map[string]*visit) (string, *visit) {
+// identities waits until every visit has a finished cast, and returns who those
+// say that it was, by the word that was said there.
+func (e *exectape) identities(visits map[string]*visit) map[string]session.Identity {
+	e.t.Helper()
+	all, seen := make(map[string]session.Identity), make(map[string]bool)
+	eventually(e.t, fmt.Sprintf("%d visits are recorded", len(visits)), func(context.Context) bool {
+		for _, summary := range e.files(".json") { // which is there last
+			if seen[summary] {
+				continue
+			}
+			seen[summary] = true
+			file := strings.TrimSuffix(summary, ".json") + ".cast"
+			if word := wordOf(e.t, file); visits[word] != nil {
+				all[word] = e.recording(file).Identity
+			}
+		}
+		return len(all) == len(visits)
+	})
+	return all
+}
+
+// wordOf returns the word that a cast shows.
+func wordOf(t *testing.T, file string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -196,10 +208,9 @@ func visitOf(t *testing.T, file string, visits map[string]*visit) (string, *visi
 	}
 	match := spoken.FindSubmatch(text)
 	if match == nil {
-		return "", nil
+		return ""
 	}
-	word := string(match[1])
-	return word, visits[word]
+	return string(match[1])
 }
 
 // spoken is where an event, not the command in the header, has the word of a
@@ -250,18 +261,17 @@ const doubt = 31 * time.Second
 // holds visits the fleet and looks at what is known of it afterwards.
 func (f *fleet) holds(t *testing.T, e *exectape) {
 	t.Helper()
-	n, atOnce, alone := 60, 6, 0
+	n, atOnce := 60, 6
 	if runtime.CRIO {
 		n, atOnce = 120, 10 // nobody else looks at it
 	}
 	if whole {
-		n, atOnce, alone = 500, 20, 20
+		n, atOnce = 500, 20
 		time.Sleep(doubt)
-		median, most := latencies(f.visit(t, alone, 1))
+		median, most := latencies(f.visit(t, 20, 1))
 		t.Logf("one at a time: first output after %v, for 95 of 100 within %v; %s", median, most, heldFor(t))
 	}
 	visits := f.visit(t, n, atOnce)
-	e.settled(alone + n)
 	busy, plain := f.check(t, e, visits)
 	median, most := latencies(visits)
 	t.Logf("%d sessions, %d at a time, on %s: with a stdin or a terminal %.1f%% are exact: %v; with neither %.1f%%: %v; first output after %v, for 95 of 100 within %v; %s",
@@ -280,14 +290,6 @@ func (f *fleet) holds(t *testing.T, e *exectape) {
 		if other := s.total() - s[session.ConfidenceExact] - s[session.ConfidenceAmbiguous]; other > 0 && !runtime.CRIO {
 			t.Errorf("%d sessions are neither exact nor ambiguous", other)
 		}
-	}
-}
-
-// settled waits until so many casts are finished.
-func (e *exectape) settled(n int) {
-	e.t.Helper()
-	for len(e.files(".json")) < n {
-		e.logs("session ended")
 	}
 }
 
@@ -323,7 +325,6 @@ func TestClientsThatNeverOpenAllStreamsMisleadNobody(t *testing.T) {
 	}
 	n := 40
 	visits := f.visit(t, n, 6)
-	e.settled(n)
 	busy, plain := f.check(t, e, visits)
 	t.Logf("with a stdin or a terminal: %v; with neither: %v", busy, plain)
 }
@@ -355,10 +356,11 @@ func TestAnAttachIsOneOfTheContainersThatItFits(t *testing.T) {
 	e := knowing(t)
 	p := pod(t, "attached")
 	for _, own := range kinds {
-		own.Command = shell("sleep 1; echo hello; sleep 1")
+		// It says it until it was seen: whoever is attached sees what comes later.
+		own.Command = shell("line=hello; until [ -e /seen ]; do echo $line; sleep 1; done")
 		if own.Stdin {
 			// The runtime attaches its stdin before its stdout.
-			own.Command = shell("read line; sleep 1; echo $line; sleep 1")
+			own.Command = shell("read line; until [ -e /seen ]; do echo $line; sleep 1; done")
 		}
 		c := container(t, p, fmt.Sprintf("stdin-%v-tty-%v", own.Stdin, own.TTY), own)
 		u, err := c.Attach(patiently(t))
@@ -370,6 +372,9 @@ func TestAnAttachIsOneOfTheContainersThatItFits(t *testing.T) {
 			s.types("hello\n")
 		}
 		s.sees("hello")
+		if err := c.Probe(patiently(t), "touch", "/seen"); err != nil {
+			t.Fatal(err)
+		}
 		_ = s.leaves()
 		i := e.recorded().Identity
 		right := i.ContainerID == c.ID() && i.Confidence == session.ConfidenceLikely ||
