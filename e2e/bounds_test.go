@@ -95,7 +95,8 @@ func TestWhatBecomesOfSessionsWhenExectapeHasNoDescriptorsLeft(t *testing.T) {
 				})
 			})
 		}
-		for _, file := range e.files(".cast") {
+		for _, summary := range e.files(".json") {
+			file := strings.TrimSuffix(summary, ".json") + ".cast"
 			if r := e.recording(file); policy == closed && len(r.Gaps) > 0 {
 				t.Errorf("%s lacks something: %v", file, r.Gaps)
 			}

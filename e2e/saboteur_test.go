@@ -8,17 +8,23 @@ import (
 )
 
 // A saboteur stands in for an iptables-restore or -save, and at one of its runs
-// kills the exectape that runs it, or asks it to stop, or takes its time.
+// kills the exectape that runs it, or asks it to stop, or takes its time: until
+// there is a certain file, and some more.
 const saboteur = `#!/bin/sh
 dir=${0%/*}
 echo >> $dir/count
 n=$(wc -l < $dir/count)
-[ "$n before" = "$(cat $dir/when)" ] && kill -9 $PPID && exit 1
-[ "$n stops" = "$(cat $dir/when)" ] && kill $PPID
+read -r run does file < $dir/when
+[ $n = $run ] || does=nothing
+[ $does = before ] && kill -9 $PPID && exit 1
+[ $does = stops ] && kill $PPID
 "$(cat $dir/real)" "$@"
 code=$?
-[ "$n waits" = "$(cat $dir/when)" ] && sleep 2
-[ "$n after" = "$(cat $dir/when)" ] && kill -9 $PPID
+if [ $does = waits ]; then
+	until [ -e "$file" ]; do sleep 0.1; done
+	sleep 2
+fi
+[ $does = after ] && kill -9 $PPID
 exit $code
 `
 

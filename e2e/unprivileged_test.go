@@ -36,7 +36,8 @@ func TestSOCKS5NeedsNoPrivileges(t *testing.T) {
 		e.on(t).recorded().wantAnswer(got)
 	})
 	t.Run("a terminal", func(t *testing.T) {
-		u := run(t, k, runtime, kubelet.Process{Command: shell("read line; stty size; exit 4"), Stdin: true, TTY: true})
+		// The size comes beside what is typed, and not in order with it.
+		u := run(t, k, runtime, kubelet.Process{Command: shell(`read line; until [ "$(stty size)" = "43 132" ]; do :; done; exit 4`), Stdin: true, TTY: true})
 		u.resizes(132, 43)
 		u.types("go\n")
 		got := u.leaves()

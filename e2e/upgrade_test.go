@@ -242,7 +242,8 @@ func TestAnElderThatIsStoppedTooEarlyWaitsForTheYounger(t *testing.T) {
 			others := beginLoad(t, runtime, 100*time.Millisecond)
 			elder := e.running
 			slow := e.program.Env
-			e.program.Env = append(slow, sabotaged(t, u.command("restore"), "1 waits"))
+			stopped := filepath.Join(t.TempDir(), "stopped")
+			e.program.Env = append(slow, sabotaged(t, u.command("restore"), "1 waits "+stopped))
 			early := make(chan struct{})
 			go func() {
 				defer close(early)
@@ -251,6 +252,7 @@ func TestAnElderThatIsStoppedTooEarlyWaitsForTheYounger(t *testing.T) {
 					return strings.Contains(all, "--to-ports 1015") && strings.Contains(all, "--to-ports 1016")
 				})
 				elder.Terminate()
+				check(t, os.WriteFile(stopped, nil, 0o600))
 			}()
 			e.follow()
 			<-early
