@@ -60,5 +60,16 @@ func (c *Cluster) makeNetwork() error {
 	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
+	for name, value := range map[string]string{
+		"ip_forward": "1",
+		// A client that pings a runtime which has said its last, and closed, loses
+		// what of that is on its way: with or without exectape. kubectl pings after
+		// five seconds, and to copy a file may just take as long. So little is.
+		"tcp_wmem": "4096 16384 262144",
+	} {
+		if err := os.WriteFile("/proc/sys/net/ipv4/"+name, []byte(value), 0); err != nil {
+			return err
+		}
+	}
+	return nil
 }
