@@ -11,7 +11,8 @@ if [ ! -e /usr/sbin/policy-rc.d ]; then
 	printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
 	chmod +x /usr/sbin/policy-rc.d
 fi
-if ! log=$({ apt-get -y update && apt-get -y install --no-install-recommends "$@"; } 2>&1 </dev/null); then
+# A machine that was just started may be updating itself.
+if ! log=$({ apt-get -y update && apt-get -y -o DPkg::Lock::Timeout=600 install --no-install-recommends "$@"; } 2>&1 </dev/null); then
 	printf '%s\n' "$log" "apt-get could not install $*" >&2
 	exit 1
 fi
