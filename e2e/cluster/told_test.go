@@ -47,11 +47,12 @@ func sum(t *testing.T, page, prefix string) (total int) {
 	return total
 }
 
-// metrics returns /metrics of the node's exectape.
+// metrics returns /metrics of the node's exectape. Between two of them there may
+// be a second in which nobody answers.
 func metrics(t *testing.T) string {
 	t.Helper()
 	const url = "http://127.0.0.1:1017/metrics"
-	return string(onNode(t, "sh", "-c", "curl -sS "+url+" || busybox wget -qO- "+url))
+	return string(onNode(t, "sh", "-c", "until curl -sS "+url+" || busybox wget -qO- "+url+"; do sleep 0.1; done"))
 }
 
 func TestTheLogHasNothingThatWasTypedOrShown(t *testing.T) {
