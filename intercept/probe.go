@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -19,11 +20,21 @@ import (
 // listener and is good for one connection, so nobody else can pass for a probe.
 type secret [16]byte
 
-// probes are those under way. The zero value is ready.
+// probes are those under way, and those that were given up and may be accepted
+// yet: they are no strangers. The zero value is ready.
 type probes struct {
 	mu      sync.Mutex // guards what follows
-	waiting map[secret]chan<- error
+	waiting map[secret]waiting
 }
+
+// A waiting probe hears whether a session would be served.
+type waiting struct {
+	heard chan<- error
+	gone  time.Time // when it was given up; zero: it was not
+}
+
+// probeLate is for how long a probe is known that was given up.
+const probeLate = 10 * time.Second
 
 // Probe finds out whether a redirected connection would be served now: one of
 // our own to each listener that Serve was given goes the same way, which for it
@@ -145,29 +156,41 @@ func (p *probes) begin() (secret, <-chan error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.waiting == nil {
-		p.waiting = make(map[secret]chan<- error)
+		p.waiting = make(map[secret]waiting)
 	}
-	p.waiting[word] = heard
+	p.forget()
+	p.waiting[word] = waiting{heard: heard}
 	return word, heard
 }
 
+// end gives a probe up that has not been answered.
 func (p *probes) end(word secret) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.waiting, word)
+	if w, unanswered := p.waiting[word]; unanswered {
+		w.gone = time.Now()
+		p.waiting[word] = w
+	}
 }
 
 func (p *probes) any() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.forget()
 	return len(p.waiting) > 0
+}
+
+func (p *probes) forget() {
+	maps.DeleteFunc(p.waiting, func(_ secret, w waiting) bool {
+		return !w.gone.IsZero() && time.Since(w.gone) > probeLate
+	})
 }
 
 // take returns where to tell of a probe, or nil if there is none of that word.
 func (p *probes) take(word secret) chan<- error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	heard := p.waiting[word]
+	heard := p.waiting[word].heard
 	delete(p.waiting, word)
 	return heard
 }
