@@ -47,7 +47,7 @@ func Start(ctx context.Context, programs, directory string, n *node.Node) (_ *Cl
 			err = errors.Join(err, c.Close())
 		}
 	}()
-	for _, prepare := range []func() error{c.coverSystem, c.shareState, c.makeNetwork, c.writeFiles, c.startControl} {
+	for _, prepare := range []func() error{c.coverSystem, c.shareState, c.makeNetwork, c.writeFiles, c.startAPI} {
 		if err := prepare(); err != nil {
 			return c, fmt.Errorf("cluster: %w", err)
 		}
@@ -55,7 +55,7 @@ func Start(ctx context.Context, programs, directory string, n *node.Node) (_ *Cl
 	if err := c.await(ctx, "the API server", "get", "--raw", "/readyz"); err != nil {
 		return c, err
 	}
-	if err := c.startNode(); err != nil {
+	if err := errors.Join(c.startControl(), c.startNode()); err != nil {
 		return c, err
 	}
 	if err := c.await(ctx, "the node", "wait", "--for=condition=Ready", "node/"+NodeName, "--timeout=10s"); err != nil {
@@ -64,10 +64,9 @@ func Start(ctx context.Context, programs, directory string, n *node.Node) (_ *Cl
 	return c, c.await(ctx, "the default service account", "get", "serviceaccount", "default")
 }
 
-// etcd and the rest of what controls the node. Each asks again for what isn't
-// there yet, so nothing waits here.
-func (c *Cluster) startControl() error {
-	server := "--kubeconfig=" + c.Kubeconfig()
+// startAPI starts etcd and the API server, which asks again for what isn't there
+// yet, so nothing waits here.
+func (c *Cluster) startAPI() error {
 	key := c.file("serviceaccount.key")
 	return errors.Join(
 		c.start("/usr/bin/etcd", "--data-dir="+c.file("etcd"), "--listen-peer-urls=http://127.0.0.1:2380",
@@ -77,8 +76,16 @@ func (c *Cluster) startControl() error {
 			"--cert-dir="+c.Directory, "--token-auth-file="+c.file("tokens"), "--authorization-mode=Node,RBAC",
 			"--service-account-issuer=https://kubernetes.default.svc", "--service-account-key-file="+key,
 			"--service-account-signing-key-file="+key, "--service-cluster-ip-range=10.97.0.0/24", "--allow-privileged=true"),
-		c.start(c.program("kube-controller-manager"), server, "--leader-elect=false", "--service-account-private-key-file="+key,
-			"--bind-address=127.0.0.1", "--cert-dir="+c.Directory),
+	)
+}
+
+// startControl starts what controls the node. It ends if it has to wait for the
+// API server for more than ten seconds.
+func (c *Cluster) startControl() error {
+	server := "--kubeconfig=" + c.Kubeconfig()
+	return errors.Join(
+		c.start(c.program("kube-controller-manager"), server, "--leader-elect=false",
+			"--service-account-private-key-file="+c.file("serviceaccount.key"), "--bind-address=127.0.0.1", "--cert-dir="+c.Directory),
 		c.start(c.program("kube-scheduler"), server, "--leader-elect=false", "--bind-address=127.0.0.1", "--cert-dir="+c.Directory),
 	)
 }
