@@ -75,7 +75,7 @@ func withoutIP6Tables(t *testing.T, program string) string {
 	if err := os.WriteFile(filepath.Join(programs, "xtables-nft-multi"), copied, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"iptables-nft-save", "iptables-nft-restore"} {
+	for _, name := range []string{"iptables-nft", "iptables-nft-save", "iptables-nft-restore"} {
 		if err := os.Symlink("xtables-nft-multi", filepath.Join(programs, name)); err != nil {
 			t.Fatal(err)
 		}

@@ -30,6 +30,15 @@ func (u upgraded) command(does string) string {
 	return "iptables-" + strings.TrimPrefix(u.env[0], "EXECTAPE_IPTABLES=") + "-" + does
 }
 
+// looks is the command by which its rules are looked at again and again: twice
+// each time by nft, which reads two chains, and once by legacy.
+func (u upgraded) looks() string {
+	if slices.Contains(u.env, byNFT.env[0]) {
+		return "iptables-nft"
+	}
+	return u.command("save")
+}
+
 // follow starts a younger exectape beside the one that runs, which it returns.
 func (e *exectape) follow() (elder *recorder.Recorder) {
 	e.t.Helper()
@@ -338,7 +347,7 @@ func TestWhoeverIsStoppedWhileItLooksAtItsRulesHandsThemOver(t *testing.T) {
 		t.Run(u.name, func(t *testing.T) {
 			e := start(t, append(u.env, "EXECTAPE_CHECK_INTERVAL=500ms")...)
 			usual := e.program.Env
-			e.program.Env = append(usual, sabotaged(t, u.command("save"), "8 stops"))
+			e.program.Env = append(usual, sabotaged(t, u.looks(), "8 stops"))
 			elder := e.follow()
 			younger := e.running
 			e.running = elder
