@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -112,7 +113,12 @@ type member struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	out   *bufio.Reader
+	said  bytes.Buffer // on stderr; to be read when kubectl has ended
 }
+
+// startingAtOnce is how many kubectls may. Each gives up if it is not connected
+// within ten seconds, and takes a CPU for a fifth of one.
+const startingAtOnce = 20
 
 // gather returns people who are in a session each, in those pods in turn, and
 // have seen its beginning.
@@ -120,9 +126,14 @@ func (u user) gather(people int, pods ...string) crowd {
 	u.t.Helper()
 	c := make(crowd, people)
 	var gathered sync.WaitGroup
+	starting := make(chan struct{}, startingAtOnce)
 	for i := range c {
 		c[i] = &member{name: fmt.Sprintf("this is session %d", i), pod: pods[i%len(pods)]}
-		gathered.Go(func() { c[i].begins(u) })
+		gathered.Go(func() {
+			starting <- struct{}{}
+			c[i].begins(u)
+			<-starting
+		})
 	}
 	gathered.Wait()
 	if u.t.Failed() {
@@ -134,6 +145,7 @@ func (u user) gather(people int, pods ...string) crowd {
 // begins opens the session and waits for its first line.
 func (m *member) begins(u user) {
 	m.cmd = u.command("exec", "--stdin", m.pod, "--container=app", "--", "sh", "-c", fmt.Sprintf(`echo "%s"; read line; echo "you said $line"; exit 3`, m.name))
+	m.cmd.Stderr = &m.said
 	stdout, err := m.cmd.StdoutPipe()
 	if err == nil {
 		m.out = bufio.NewReader(stdout)
@@ -147,7 +159,9 @@ func (m *member) begins(u user) {
 		return
 	}
 	if line, err := m.out.ReadString('\n'); line != m.name+"\n" {
-		u.t.Errorf("%s began with %q, %v", m.name, line, err)
+		_ = m.stdin.Close()
+		_ = m.cmd.Wait()
+		u.t.Errorf("%s began with %q, %v; kubectl said %q", m.name, line, err, m.said.String())
 	}
 }
 
