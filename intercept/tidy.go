@@ -26,17 +26,17 @@ const (
 func (s *Server) Tidy(ctx context.Context) {
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
-	for tidied, seen := 0, 0; ; {
+	for tidied, seen, again := 0, 0, false; ; {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 		changes, active := s.changes()
-		if changes == seen && changes-tidied >= tidyLeast+active/8 {
+		if due := changes-tidied >= tidyLeast+active/8; changes == seen && (due || again) {
 			endThreads()
 			debug.FreeOSMemory()
-			tidied = changes
+			tidied, again = changes, due
 		}
 		seen = changes
 	}
@@ -59,16 +59,23 @@ const (
 // endThreads ends threads that have nothing to do. Whoever waits for a disk takes
 // one, and none ends by itself; but that of a goroutine does which ends while it
 // is locked to it (runtime.LockOSThread).
+//
+// What a thread had is freed when the next one is made (runtime.allocm). So as many
+// are locked as there are: of some, such as the runtime's own, no goroutine can be
+// had, and others are made in their place.
 func endThreads() {
 	threads, _ := os.ReadDir("/proc/self/task")
-	spare := min(max(len(threads)-fewThreads, 0), endAtOnce)
+	all := min(len(threads), fewThreads+endAtOnce)
 	var locked sync.WaitGroup
-	locked.Add(spare)
-	for range spare {
+	locked.Add(all)
+	for i := range all {
 		go func() {
 			runtime.LockOSThread()
 			locked.Done()
 			locked.Wait() // or one thread after the other would be made for the next
+			if i < fewThreads {
+				runtime.UnlockOSThread()
+			}
 		}()
 	}
 	locked.Wait()
