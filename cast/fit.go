@@ -42,9 +42,17 @@ func names(i *session.Identity) []*string {
 	return []*string{&i.Namespace, &i.Pod, &i.Container, &i.ContainerID, &i.User, &i.Source, (*string)(&i.Confidence)}
 }
 
-// compact returns the header without padding, and short enough for its slot:
-// what is longest in it is cut to half until it fits.
-func (h Header) compact() []byte {
+// compact returns the header without padding, and short enough for its slot.
+func (h *Header) compact() []byte {
+	if b := h.marshal(); len(b) < SlotSize {
+		return b
+	}
+	return h.cut()
+}
+
+// cut is compact for a header that is too long: what is longest in it is cut to
+// half until it fits.
+func (h Header) cut() []byte {
 	for {
 		b := h.marshal()
 		if len(b) < SlotSize {

@@ -68,7 +68,7 @@ type term struct {
 
 // marshal returns the header in JSON. It is no MarshalJSON: what one returns is
 // read once more by who calls it.
-func (h Header) marshal() []byte {
+func (h *Header) marshal() []byte {
 	who := h.Facts.Identity
 	j := headerJSON{Version: h.Version, Timestamp: h.Start.Unix(), Command: strings.Join(who.Command, " "), Facts: h.Facts}
 	if who.Pod != "" {

@@ -15,7 +15,6 @@ import (
 // it went, and never what was typed or shown.
 func (s *Server) finish(conn *session.Conn, recorder session.Recorder, spliceErr error) {
 	r, told := conn.Report(), conn.Live()
-	log := s.logOf(told.ID, told.Verb, told.Protocol)
 	told.End, told.EndReason = told.Start.Add(r.End.At), r.End.Reason
 	closeErr := recorder.Close(r.End)
 	if r.Untold {
@@ -26,9 +25,9 @@ func (s *Server) finish(conn *session.Conn, recorder session.Recorder, spliceErr
 		fields = append(fields, zap.String("cast", named.Name()))
 	}
 	if err := errors.Join(r.RecordError, closeErr); err != nil {
-		log.Error("session not fully recorded", append(fields, zap.Error(err))...)
+		s.Log.Error("session not fully recorded", append(fields, zap.Error(err))...)
 	}
-	log.Info("session ended", append(fields, zap.Error(spliceErr))...)
+	s.Log.Info("session ended", append(fields, zap.Error(spliceErr))...)
 	s.ended(told)
 }
 
@@ -38,16 +37,17 @@ func (s *Server) undecoded(info session.Info) func(*session.Undecodable) {
 	var counted atomic.Bool
 	id, verb, protocol := info.ID, info.Verb, info.Protocol
 	return func(u *session.Undecodable) {
-		s.logOf(id, verb, protocol).Warn("session kept raw from here on", zap.Error(u))
+		s.Log.Warn("session kept raw from here on", append(name(id, verb, protocol), zap.Error(u))...)
 		if !counted.Swap(true) {
 			s.undecodable.add(cmp.Or(protocol, otherProtocol), 1)
 		}
 	}
 }
 
-// fieldsOf returns what the log says of a session that has ended, beside its id.
+// fieldsOf returns what the log says of a session that has ended.
 func fieldsOf(told session.Summary) []zap.Field {
-	fields := []zap.Field{zap.String("end_reason", string(told.EndReason))}
+	fields := append(make([]zap.Field, 0, mostFields), name(told.ID, told.Verb, told.Protocol)...)
+	fields = append(fields, zap.String("end_reason", string(told.EndReason)))
 	if whose := told.Identity; whose.Names() {
 		fields = append(fields, zap.String("pod", whose.Namespace+"/"+whose.Pod), zap.String("container", whose.Container))
 	}
@@ -68,6 +68,9 @@ func fieldsOf(told session.Summary) []zap.Field {
 	}
 	return fields
 }
+
+// mostFields is how many the last line of a session has, at most.
+const mostFields = 16
 
 // missed tells of a session that has no cast.
 func (s *Server) missed(info session.Info, how session.EndReason, took time.Duration) {

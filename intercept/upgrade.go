@@ -74,28 +74,28 @@ func early(from, to *wire) error {
 // for. The error is why the session may not begin.
 func (s *Server) record(l *link, client, target *wire, up *upgrade) error {
 	info, decoder := s.describe(l.to, up)
-	log := s.logOf(info.ID, info.Verb, info.Protocol)
+	named := name(info.ID, info.Verb, info.Protocol)
 	peer := s.peer(l)
 	recorder, err := s.Open(info)
 	if err != nil && s.Policy == session.FailClosed {
-		log.Error("session refused", zap.Error(err))
+		s.Log.Error("session refused", append(named, zap.Error(err))...)
 		s.missed(info, session.EndRefused, 0)
 		return err
 	}
 	if err != nil {
-		log.Error("session not recorded", zap.Error(err))
+		s.Log.Error("session not recorded", append(named, zap.Error(err))...)
 	}
 	if recorder == nil {
 		recorder = unrecorded{s}
 	}
 	if err := target.forward(client); err != nil {
-		log.Info("session not started", zap.Error(err))
+		s.Log.Info("session not started", append(named, zap.Error(err))...)
 	}
 	conn := session.NewConn(&resumed{l.target, target.rest()}, info, decoder, recorder, s.Policy)
 	conn.Trace(up.tracer)
 	conn.Meet(peer)
 	conn.Undecoded = s.undecoded(info)
-	log.Info("session started", zap.Stringer("target", info.Target), zap.String("subprotocol", info.Subprotocol))
+	s.Log.Info("session started", append(named, zap.Stringer("target", info.Target), zap.String("subprotocol", info.Subprotocol))...)
 
 	l.begin(conn)
 	l.hold()
@@ -118,10 +118,11 @@ func (s *Server) peer(l *link) <-chan session.Peer {
 	return s.Peer(from, cmp.Or(l.meant, local(l.client)))
 }
 
-// logOf returns the log of a session. None is kept while it goes on: each takes
-// as much memory as all else that is known of it.
-func (s *Server) logOf(id, verb, protocol string) *zap.Logger {
-	return s.Log.With(zap.String("id", id), zap.String("verb", verb), zap.String("protocol", protocol))
+// name returns what every line of the log has that is about a session. A logger
+// that has it (zap.Logger.With) would take as much memory as all else that is known
+// of a session.
+func name(id, verb, protocol string) []zap.Field {
+	return []zap.Field{zap.String("id", id), zap.String("verb", verb), zap.String("protocol", protocol)}
 }
 
 // describe names a session and picks its decoder by what the server, not the

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxFiles bounds how many of a process's open files are looked at. A kubelet has
@@ -37,9 +39,21 @@ func (f *Finder) pids() (all []int) {
 // describe returns a process's name and its executable. Where it is another
 // user's and that can't be seen, it is empty.
 func (f *Finder) describe(pid int) (name, executable string) {
-	comm, _ := os.ReadFile(filepath.Join(f.path(pid), "comm"))
 	executable, _ = os.Readlink(filepath.Join(f.path(pid), "exe"))
-	return text(strings.TrimSuffix(string(comm), "\n")), text(executable)
+	return text(strings.TrimSuffix(read(filepath.Join(f.path(pid), "comm")), "\n")), text(executable)
+}
+
+// read returns what a file says that has few bytes, or nothing. It is os.ReadFile
+// in three calls of the kernel in place of eleven.
+func read(path string) string {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return ""
+	}
+	defer unix.Close(fd)
+	var few [maxText]byte
+	n, _ := unix.Read(fd, few[:])
+	return string(few[:max(n, 0)])
 }
 
 func (f *Finder) path(pid int) string { return filepath.Join(f.proc, strconv.Itoa(pid)) }
