@@ -20,6 +20,7 @@ import (
 // A Dir is a directory of casts. Several instances may use one directory.
 type Dir struct {
 	root    *os.Root // so that no name leads out of it
+	self    *os.File // the directory
 	options Options
 	log     *zap.Logger
 
@@ -64,14 +65,19 @@ func OpenDir(path string, o Options, log *zap.Logger) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("directory of casts: %w", err)
 	}
+	self, err := root.Open(".")
+	if err != nil {
+		_ = root.Close()
+		return nil, fmt.Errorf("directory of casts: %w", err)
+	}
 	d := &Dir{
-		root: root, options: o.orDefaults(), log: log,
+		root: root, self: self, options: o.orDefaults(), log: log,
 		opening: make(chan struct{}, maxOpening), finishing: make(chan struct{}, maxFinishing),
 		live: make(map[*Recording]struct{}),
 	}
 	d.open, d.close = context.WithCancel(context.Background())
 	if err := d.trust(); err != nil {
-		_ = root.Close()
+		_, _ = self.Close(), root.Close()
 		return nil, fmt.Errorf("directory of casts %s: %w", path, err)
 	}
 	d.tick.Store(1)
@@ -90,13 +96,8 @@ func (o Options) orDefaults() Options {
 
 // trust returns an error if another user could make casts up.
 func (d *Dir) trust() error {
-	self, err := d.root.Open(".")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = self.Close() }()
 	var stat unix.Stat_t
-	if err := unix.Fstat(int(self.Fd()), &stat); err != nil {
+	if err := unix.Fstat(int(d.self.Fd()), &stat); err != nil {
 		return err
 	}
 	if mode := stat.Mode & 0o777; mode&0o022 != 0 {
@@ -123,6 +124,7 @@ func (d *Dir) Close() error {
 	ended := make(chan error, 1)
 	go func() {
 		d.working.Wait()
+		_ = d.self.Close() // it may be closed
 		ended <- d.root.Close()
 	}()
 	select {
@@ -176,14 +178,17 @@ func flock(file *os.File, how int) error {
 	}
 }
 
-// sync makes the names in the directory durable.
-func (d *Dir) sync() error {
-	self, err := d.root.Open(".")
-	if err != nil {
-		return err
+// rename gives a file another name. os.Root would first look for a directory of
+// that name; here is none.
+func (d *Dir) rename(name, to string) error {
+	if err := unix.Renameat(int(d.self.Fd()), name, int(d.self.Fd()), to); err != nil {
+		return &os.LinkError{Op: "rename", Old: name, New: to, Err: err}
 	}
-	return errors.Join(self.Sync(), self.Close())
+	return nil
 }
+
+// sync makes the names in the directory durable.
+func (d *Dir) sync() error { return d.self.Sync() }
 
 // exists reports whether the directory has a file of that name.
 func (d *Dir) exists(name string) bool {

@@ -45,7 +45,7 @@ func (d *Dir) finish(l leftover, s *session.Summary) error {
 	s.SHA256 = sum
 	errs := []error{lost, err}
 	if IsLive(l.name) {
-		err = d.root.Rename(l.name, l.stem+castSuffix)
+		err = d.rename(l.name, l.stem+castSuffix)
 	}
 	if err == nil { // a summary is for what has its final name
 		err = d.writeSummary(l.stem, s)
@@ -84,7 +84,7 @@ func (d *Dir) writeSummary(stem string, s *session.Summary) error {
 	if err := errors.Join(err, file.Close()); err != nil {
 		return errors.Join(err, d.root.Remove(stem+tempSuffix))
 	}
-	if err := d.root.Rename(stem+tempSuffix, stem+summarySuffix); err != nil || !lasting {
+	if err := d.rename(stem+tempSuffix, stem+summarySuffix); err != nil || !lasting {
 		return err
 	}
 	return d.sync()

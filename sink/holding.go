@@ -128,7 +128,7 @@ func (d *Dir) hold(stem string, how int) (release func(), err error) {
 
 // removeAll removes a cast, and last what says what became of it.
 func (d *Dir) removeAll(stem string) error {
-	if err := d.root.Rename(stem+summarySuffix, stem+tempSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := d.rename(stem+summarySuffix, stem+tempSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	for _, suffix := range [...]string{castSuffix, tempSuffix, acknowledgedSuffix, refusedSuffix} {
