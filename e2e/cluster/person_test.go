@@ -51,9 +51,15 @@ func TestTheCastOfATerminalIsWhatThePersonAtItSaw(t *testing.T) {
 var attaches = map[string]func(pod string) (args []string){
 	"attach": func(pod string) []string { return []string{"attach", "-it", "--quiet", pod} },
 	"debug": func(pod string) []string {
-		return []string{"debug", "-it", "--quiet", pod, "--image=" + busybox, "--image-pull-policy=Never", "--", "sh"}
+		return debug(pod, "--quiet")
 	},
 	"run": func(pod string) []string { return aPod(pod, "--rm", "--restart=Never", "--quiet") },
+}
+
+// debug has kubectl say nothing of the profile that an older one takes by itself.
+func debug(pod string, options ...string) []string {
+	args := []string{"debug", "-it", "--profile=general", pod, "--image=" + busybox, "--image-pull-policy=Never"}
+	return append(append(args, options...), "--", "sh")
 }
 
 // Each person leaves while the shell goes on: what a container says last, an

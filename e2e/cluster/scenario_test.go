@@ -104,7 +104,7 @@ var scenarios = []scenario{
 		name:     "a container to debug another",
 		sessions: []want{{verb: "attach", size: attached}},
 		run: func(u user) answer {
-			p := u.sitsDown("debug", "-it", "web", "--image="+busybox, "--image-pull-policy=Never", "--", "sh")
+			p := u.sitsDown(debug("web")...)
 			p.types("echo de''bugging\n")
 			p.sees("debugging\r\n")
 			p.types("exit\n")
