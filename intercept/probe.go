@@ -78,7 +78,7 @@ func firstAnswer(ctx context.Context, try func(context.Context) error) error {
 	defer tries.Wait()
 	defer cancel()
 	answers := make(chan error)
-	for {
+	for last := errNotAccepted; ; {
 		tries.Go(func() {
 			err := try(trying)
 			select {
@@ -87,9 +87,9 @@ func firstAnswer(ctx context.Context, try func(context.Context) error) error {
 			}
 		})
 		select {
-		case err := <-answers:
-			if !errors.Is(err, errNotAccepted) {
-				return err
+		case last = <-answers:
+			if !errors.Is(last, errNotAccepted) {
+				return last
 			}
 			select {
 			case <-time.After(probePause):
@@ -99,7 +99,7 @@ func firstAnswer(ctx context.Context, try func(context.Context) error) error {
 		case <-ctx.Done():
 		}
 		if ctx.Err() != nil {
-			return fmt.Errorf("%w: %w", errNotAccepted, context.Cause(ctx))
+			return fmt.Errorf("%w: %w", last, context.Cause(ctx))
 		}
 	}
 }

@@ -20,8 +20,8 @@ const (
 	lockWait = "--wait=5"
 )
 
-// commands are the two programs that read and write the rules of one family in
-// one backend.
+// commands are the programs that read and write the rules of one family in one
+// backend.
 type commands struct {
 	backend             Backend
 	family              Family

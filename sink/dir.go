@@ -179,7 +179,8 @@ func flock(file *os.File, how int) error {
 }
 
 // rename gives a file another name. os.Root would first look for a directory of
-// that name; here is none.
+// that name; here is none. Neither name can lead out of the directory: it was read
+// there, or made by finishedStem, which leaves no slash in it.
 func (d *Dir) rename(name, to string) error {
 	if err := unix.Renameat(int(d.self.Fd()), name, int(d.self.Fd()), to); err != nil {
 		return &os.LinkError{Op: "rename", Old: name, New: to, Err: err}
